@@ -1,0 +1,410 @@
+"""The tables. The database itself refuses nonsense: each rule that must always hold is a constraint here.
+
+`tests/integration/test_migrations.py` holds these models and the migrations together, on both databases.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+from sqlmodel import Field, SQLModel
+
+from jobs.db import now
+from jobs.states import ACTIVE, FINAL, JobState
+
+#: Written whole, never changed in place. None is SQL NULL, so constraints can speak of it.
+JsonType: TypeEngine[Any] = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLModel.metadata.naming_convention = NAMING
+
+
+def _in(column: str, words: frozenset[JobState] | tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(str(word)) for word in sorted(words))})"
+
+
+def _json(*, nullable: bool = True) -> Column[Any]:
+    return Column(JsonType, nullable=nullable)
+
+
+#: Columns that the database fills with its own clock.
+_NOW = {"default": now()}
+
+
+class Tenant(SQLModel, table=True):
+    """Who owns jobs and keys."""
+
+    __tablename__ = "tenant"
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+
+
+class ApiKey(SQLModel, table=True):
+    """A key's digest. The key itself is shown once and never kept."""
+
+    __tablename__ = "api_key"
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id", index=True)
+    #: SHA-256, hex. A fast hash is right: the keys are 256 random bits.
+    digest: str = Field(unique=True)
+    note: str = ""
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+    revoked_at: datetime | None = None
+
+
+class Secret(SQLModel, table=True):
+    """A secret that all roles share and nobody configured (webhook signing, file links)."""
+
+    __tablename__ = "secret"
+    name: str = Field(primary_key=True)
+    value: str
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+
+
+class Batch(SQLModel, table=True):
+    """Jobs submitted together. Counts are asked of the jobs, never kept twice."""
+
+    __tablename__ = "batch"
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    total: int
+    callback_url: str | None = None
+    meta: dict[str, str] = Field(sa_column=Column("metadata", JsonType, nullable=False))
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+    canceled_at: datetime | None = None
+    #: Set once, when its last job became final.
+    finished_at: datetime | None = None
+
+    __table_args__ = (
+        CheckConstraint("total > 0", name="not_empty"),
+        Index("ix_batch_tenant_id_id", "tenant_id", "id"),
+        Index(
+            "ix_batch_open",
+            "id",
+            postgresql_where=text("finished_at IS NULL"),
+            sqlite_where=text("finished_at IS NULL"),
+        ),
+    )
+
+
+_QUEUED = text("status = 'queued'")
+_OPEN = text(_in("status", ACTIVE))
+_DUE = text("due_at IS NOT NULL")
+_RELEASED = text("released_at IS NOT NULL")
+
+
+class Job(SQLModel, table=True):
+    """One request of a user.
+
+    `due_at` is the only clock: the moment somebody must look at this row if nothing happens before. While a worker holds the
+    job it is the end of the lease; while a message is on its way it is when the message counts as lost; null when nothing is
+    to be done. `fence` rises with each claim, and every write names the fence it was made under.
+    """
+
+    __tablename__ = "job"
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    operation: str
+    modality: str
+    provider: str
+    status: str = JobState.QUEUED
+    #: Rises with each move; history and events carry it.
+    version: int = 0
+
+    input: dict[str, Any] = Field(sa_column=_json(nullable=False))
+    meta: dict[str, str] = Field(sa_column=Column("metadata", JsonType, nullable=False))
+    custom_id: str | None = None
+    batch_id: str | None = Field(default=None, foreign_key="batch.id")
+    #: Its line in the batch, from 1.
+    line: int | None = None
+    priority: int = 0
+    callback_url: str | None = None
+    #: Event types the submitter asked for; null: the default set.
+    events: list[str] | None = Field(default=None, sa_column=_json())
+    on_unknown: str = "hold"
+    retry_of: str | None = None
+
+    due_at: datetime | None = Field(default=None, sa_column_kwargs={"default": None})
+    deadline_at: datetime | None = None
+    #: When the dispatcher handed it to the queue; null again once the provider answered, or while it waits in SQL.
+    released_at: datetime | None = None
+    lease_owner: str | None = None
+    fence: int = 0
+    #: Claims in a row that never ended: the worker died with this job in hand.
+    crashes: int = 0
+
+    attempt_id: str | None = None
+    attempts: int = 0
+    #: Looks at the provider since the task was accepted; odd or missing answers in a row.
+    polls: int = 0
+    oddities: int = 0
+    collect_tries: int = 0
+    progress: float | None = None
+    upstream_status: str | None = None
+
+    output: Any = Field(default=None, sa_column=_json())
+    error: dict[str, Any] | None = Field(default=None, sa_column=_json())
+
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+    started_at: datetime | None = None
+    accepted_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    __table_args__ = (
+        CheckConstraint(_in("status", frozenset(JobState)), name="status_known"),
+        CheckConstraint(f"(finished_at IS NOT NULL) = ({_in('status', FINAL)})", name="finished_exactly_when_final"),
+        CheckConstraint(f"NOT ({_in('status', FINAL)}) OR (due_at IS NULL AND lease_owner IS NULL)", name="final_is_at_rest"),
+        CheckConstraint("status <> 'failed' OR error IS NOT NULL", name="failure_has_a_reason"),
+        CheckConstraint("progress IS NULL OR (progress >= 0 AND progress <= 1)", name="progress_is_a_share"),
+        CheckConstraint("(batch_id IS NULL) = (line IS NULL)", name="line_with_batch"),
+        CheckConstraint(_in("on_unknown", ("hold", "retry", "fail")), name="on_unknown_known"),
+        UniqueConstraint("batch_id", "line"),
+        UniqueConstraint("batch_id", "custom_id"),
+        Index("ix_job_tenant_id_id", "tenant_id", "id"),
+        Index("ix_job_batch_id_status", "batch_id", "status"),
+        # The dispatcher's order: per modality and tenant, by priority, then by age.
+        Index(
+            "ix_job_backlog",
+            "modality",
+            "tenant_id",
+            text("priority DESC"),
+            "id",
+            postgresql_where=_QUEUED,
+            sqlite_where=_QUEUED,
+        ),
+        Index("ix_job_batch_open", "batch_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        # Whatever is due is found by state and time; the backlog, however long, is not walked through for it.
+        Index("ix_job_due", "status", "due_at", postgresql_where=_DUE, sqlite_where=_DUE),
+        # The hot window: what was handed to the queue and has no answer of the provider yet.
+        Index("ix_job_released", "modality", "tenant_id", postgresql_where=_RELEASED, sqlite_where=_RELEASED),
+        Index(
+            "ix_job_deadline",
+            "deadline_at",
+            postgresql_where=text("deadline_at IS NOT NULL AND finished_at IS NULL"),
+            sqlite_where=text("deadline_at IS NOT NULL AND finished_at IS NULL"),
+        ),
+    )
+
+
+ATTEMPT_STATES = ("sending", "accepted", "answered", "not_sent", "not_accepted", "rejected", "unknown")
+
+
+class Attempt(SQLModel, table=True):
+    """One call of a paid endpoint, committed as `sending` before the first byte leaves.
+
+    sending → accepted (a task id came back) | answered (a synchronous answer is spooled) | not_sent | not_accepted | rejected
+    | unknown (sent, answer lost).
+    """
+
+    __tablename__ = "attempt"
+    id: str = Field(primary_key=True)
+    job_id: str = Field(foreign_key="job.id", index=True)
+    n: int
+    state: str = "sending"
+    provider: str
+    #: Our own random name for the call, sent along where the provider takes one.
+    client_ref: str = Field(unique=True)
+    #: The provider's name for its task.
+    upstream_id: str | None = None
+    request_id: str | None = None
+    http_status: int | None = None
+    #: What was found out, or who decided what (unknown attempts).
+    note: str | None = None
+    #: Where a synchronous answer lies in storage until its outputs are taken out of it.
+    spool_key: str | None = None
+    #: What the answer's bytes are, for reading the spool again.
+    spool_type: str | None = None
+    #: Where the finished task said its outputs are: [{kind, url | b64 …}].
+    outputs: list[dict[str, Any]] | None = Field(default=None, sa_column=_json())
+    sent_at: datetime = Field(sa_column_kwargs=_NOW)
+    answered_at: datetime | None = None
+
+    __table_args__ = (
+        CheckConstraint(_in("state", ATTEMPT_STATES), name="state_known"),
+        CheckConstraint("state <> 'accepted' OR upstream_id IS NOT NULL", name="accepted_has_a_task"),
+        UniqueConstraint("job_id", "n"),
+        UniqueConstraint("provider", "upstream_id"),
+    )
+
+
+class Artifact(SQLModel, table=True):
+    """One output, in storage: the row is written when the bytes are."""
+
+    __tablename__ = "artifact"
+    id: str = Field(primary_key=True)
+    job_id: str = Field(foreign_key="job.id")
+    index: int
+    kind: str
+    media_type: str
+    size_bytes: int = Field(sa_type=BigInteger)
+    sha256: str
+    key: str
+    preview_key: str | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+
+    __table_args__ = (
+        UniqueConstraint("job_id", "index"),
+        CheckConstraint("size_bytes > 0", name="not_empty"),
+        CheckConstraint("length(sha256) = 64", name="sha256_whole"),
+    )
+
+
+class Transition(SQLModel, table=True):
+    """A job's history: one row a move, append-only."""
+
+    __tablename__ = "transition"
+    job_id: str = Field(foreign_key="job.id", primary_key=True)
+    version: int = Field(primary_key=True)
+    name: str
+    source: str
+    target: str
+    fence: int
+    actor: str
+    reason: str | None = None
+    at: datetime = Field(sa_column_kwargs=_NOW)
+
+
+class Event(SQLModel, table=True):
+    """Something a submitter may want to know, its body frozen as the bytes every receiver gets.
+
+    `sequence` is the place in the pull feed. It is given by one sequencer after the commit, so a reader who has seen number n
+    will never find a smaller one appear later.
+    """
+
+    __tablename__ = "event"
+    id: str = Field(primary_key=True)
+    sequence: int | None = Field(default=None, unique=True, sa_type=BigInteger)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    job_id: str | None = Field(default=None, foreign_key="job.id", index=True)
+    batch_id: str | None = Field(default=None, foreign_key="batch.id")
+    version: int
+    type: str
+    body: str
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+
+    __table_args__ = (
+        CheckConstraint("(job_id IS NULL) <> (batch_id IS NULL)", name="about_one_thing"),
+        UniqueConstraint("job_id", "version"),
+        UniqueConstraint("batch_id", "type"),
+        Index("ix_event_tenant_id_sequence", "tenant_id", "sequence"),
+        Index(
+            "ix_event_unsequenced",
+            "id",
+            postgresql_where=text("sequence IS NULL"),
+            sqlite_where=text("sequence IS NULL"),
+        ),
+    )
+
+
+class FeedPosition(SQLModel, table=True):
+    """The last sequence number given; its one row is the sequencer's lock."""
+
+    __tablename__ = "feed_position"
+    id: int = Field(default=1, primary_key=True)
+    last: int = Field(default=0, sa_type=BigInteger)
+
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+
+class WebhookEndpoint(SQLModel, table=True):
+    """A standing receiver of a tenant's events, with a secret of its own."""
+
+    __tablename__ = "webhook_endpoint"
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id", index=True)
+    url: str
+    #: Event types; null: the default set.
+    events: list[str] | None = Field(default=None, sa_column=_json())
+    description: str = ""
+    secret: str
+    #: Still signs beside the new one until this moment, so a receiver can change over without a gap.
+    old_secret: str | None = None
+    old_secret_until: datetime | None = None
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+    disabled_at: datetime | None = None
+
+
+DELIVERY_STATES = ("pending", "delivered", "failed")
+
+
+class Delivery(SQLModel, table=True):
+    """One event on its way to one address. `due_at`, `lease_owner` and `fence` mean what they mean for a job."""
+
+    __tablename__ = "delivery"
+    id: str = Field(primary_key=True)
+    event_id: str = Field(foreign_key="event.id", index=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    job_id: str | None = Field(default=None, foreign_key="job.id", index=True)
+    endpoint_id: str | None = Field(default=None, foreign_key="webhook_endpoint.id")
+    url: str
+    status: str = "pending"
+    tries: int = 0
+    #: Tries of the present schedule; a resend starts it again.
+    step: int = 0
+    due_at: datetime | None = None
+    lease_owner: str | None = None
+    fence: int = 0
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+    finished_at: datetime | None = None
+
+    __table_args__ = (
+        CheckConstraint(_in("status", DELIVERY_STATES), name="status_known"),
+        CheckConstraint("(status = 'pending') = (finished_at IS NULL)", name="finished_exactly_when_over"),
+        Index("ix_delivery_tenant_id_id", "tenant_id", "id"),
+        Index("ix_delivery_due", "due_at", postgresql_where=_DUE, sqlite_where=_DUE),
+    )
+
+
+class DeliveryTry(SQLModel, table=True):
+    """One POST to a receiver, and what came of it."""
+
+    __tablename__ = "delivery_try"
+    delivery_id: str = Field(foreign_key="delivery.id", primary_key=True)
+    n: int = Field(primary_key=True)
+    at: datetime = Field(sa_column_kwargs=_NOW)
+    duration_ms: int | None = None
+    status_code: int | None = None
+    error: str | None = None
+    excerpt: str | None = None
+
+
+class InputFile(SQLModel, table=True):
+    """Media a user uploaded to be used as input."""
+
+    __tablename__ = "input_file"
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    filename: str
+    kind: str
+    media_type: str
+    size_bytes: int = Field(sa_type=BigInteger)
+    sha256: str
+    key: str
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+
+    __table_args__ = (Index("ix_input_file_tenant_id_id", "tenant_id", "id"),)
+
+
+class Idempotency(SQLModel, table=True):
+    """An `Idempotency-Key`, kept with what it made. The primary key is what lets one of a hundred racing calls win."""
+
+    __tablename__ = "idempotency"
+    tenant_id: str = Field(foreign_key="tenant.id", primary_key=True)
+    key: str = Field(primary_key=True)
+    request_hash: str
+    resource_id: str
+    created_at: datetime = Field(sa_column_kwargs=_NOW, index=True)

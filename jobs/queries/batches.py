@@ -1,0 +1,50 @@
+"""A tenant's batches."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+from sqlmodel import Session, col
+
+from jobs.db import now
+from jobs.models import Batch, Job
+
+
+def get(session: Session, tenant_id: str, batch_id: str) -> Batch | None:
+    return session.scalars(select(Batch).where(col(Batch.tenant_id) == tenant_id, col(Batch.id) == batch_id)).one_or_none()
+
+
+def page(session: Session, tenant_id: str, *, limit: int, before: str | None) -> list[Batch]:
+    statement = select(Batch).where(col(Batch.tenant_id) == tenant_id)
+    if before is not None:
+        statement = statement.where(col(Batch.id) < before)
+    return list(session.scalars(statement.order_by(col(Batch.id).desc()).limit(limit)))
+
+
+def counts(session: Session, batch_ids: list[str]) -> dict[str, dict[str, int]]:
+    """Jobs by status, by batch."""
+    found: dict[str, dict[str, int]] = {batch_id: {} for batch_id in batch_ids}
+    rows = session.execute(
+        select(col(Job.batch_id), col(Job.status), func.count())
+        .where(col(Job.batch_id).in_(batch_ids))
+        .group_by(col(Job.batch_id), col(Job.status))
+    )
+    for batch_id, status, count in rows:
+        found[batch_id][status] = count
+    return found
+
+
+def mark_canceled(session: Session, tenant_id: str, batch_id: str) -> bool:
+    """False when it was finished or canceled before."""
+    result = session.execute(
+        update(Batch)
+        .where(
+            col(Batch.tenant_id) == tenant_id,
+            col(Batch.id) == batch_id,
+            col(Batch.finished_at).is_(None),
+            col(Batch.canceled_at).is_(None),
+        )
+        .values(canceled_at=now())
+        .returning(col(Batch.id)),
+        execution_options={"synchronize_session": False},
+    )
+    return result.first() is not None

@@ -1,0 +1,93 @@
+"""Webhook deliveries: the log with every try, endpoints, and the outcome of a try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlmodel import Session, col
+
+from jobs.db import after, now
+from jobs.models import Delivery, DeliveryTry, Event, WebhookEndpoint
+
+
+def get(session: Session, tenant_id: str, delivery_id: str) -> Delivery | None:
+    return session.scalars(
+        select(Delivery).where(col(Delivery.tenant_id) == tenant_id, col(Delivery.id) == delivery_id)
+    ).one_or_none()
+
+
+def page(
+    session: Session, tenant_id: str, *, job_id: str | None, status: str | None, limit: int, before: str | None
+) -> list[Delivery]:
+    statement = select(Delivery).where(col(Delivery.tenant_id) == tenant_id)
+    if job_id is not None:
+        statement = statement.where(col(Delivery.job_id) == job_id)
+    if status is not None:
+        statement = statement.where(col(Delivery.status) == status)
+    if before is not None:
+        statement = statement.where(col(Delivery.id) < before)
+    return list(session.scalars(statement.order_by(col(Delivery.id).desc()).limit(limit)))
+
+
+def events_of(session: Session, deliveries: Sequence[Delivery]) -> dict[str, Event]:
+    ids = {delivery.event_id for delivery in deliveries}
+    return {event.id: event for event in session.scalars(select(Event).where(col(Event.id).in_(ids)))}
+
+
+def tries_of(session: Session, delivery_ids: Sequence[str]) -> dict[str, list[DeliveryTry]]:
+    found: dict[str, list[DeliveryTry]] = {delivery_id: [] for delivery_id in delivery_ids}
+    rows = session.scalars(select(DeliveryTry).where(col(DeliveryTry.delivery_id).in_(delivery_ids)).order_by(col(DeliveryTry.n)))
+    for one in rows:
+        found[one.delivery_id].append(one)
+    return found
+
+
+def resend(session: Session, tenant_id: str, delivery_id: str, hint_s: float) -> Delivery | None:
+    """Start the schedule of an ended delivery again: same event id, same bytes. A pending one is due at once."""
+    return session.scalars(
+        update(Delivery)
+        .where(col(Delivery.tenant_id) == tenant_id, col(Delivery.id) == delivery_id, col(Delivery.lease_owner).is_(None))
+        .values(status="pending", finished_at=None, step=0, due_at=after(hint_s))
+        .returning(Delivery),
+        execution_options={"populate_existing": True, "synchronize_session": False},
+    ).one_or_none()
+
+
+def record_try(session: Session, delivery: Delivery, **result: Any) -> None:
+    session.execute(insert(DeliveryTry).values(delivery_id=delivery.id, n=delivery.tries + 1, **result))
+
+
+def settle(session: Session, delivery: Delivery, *, status: str, wait_s: float | None) -> bool:
+    """Write what came of a try, under the fence of the claim. `wait_s`: seconds until the next one while pending."""
+    over = status != "pending"
+    result = session.execute(
+        update(Delivery)
+        .where(col(Delivery.id) == delivery.id, col(Delivery.fence) == delivery.fence)
+        .values(
+            status=status,
+            tries=Delivery.tries + 1,
+            step=Delivery.step + 1,
+            lease_owner=None,
+            due_at=None if over or wait_s is None else after(wait_s),
+            finished_at=now() if over else None,
+        )
+        .returning(col(Delivery.id)),
+        execution_options={"synchronize_session": False},
+    )
+    return result.first() is not None
+
+
+def endpoint(session: Session, tenant_id: str, endpoint_id: str) -> WebhookEndpoint | None:
+    return session.scalars(
+        select(WebhookEndpoint).where(col(WebhookEndpoint.tenant_id) == tenant_id, col(WebhookEndpoint.id) == endpoint_id)
+    ).one_or_none()
+
+
+def endpoints(session: Session, tenant_id: str) -> list[WebhookEndpoint]:
+    return list(
+        session.scalars(
+            select(WebhookEndpoint).where(col(WebhookEndpoint.tenant_id) == tenant_id).order_by(col(WebhookEndpoint.id))
+        )
+    )

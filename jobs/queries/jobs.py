@@ -1,0 +1,95 @@
+"""A tenant's jobs: asked for, listed, counted. Every function names the tenant first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from jobs.models import Artifact, Attempt, Job, Transition
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """What a list of jobs may be narrowed to; everything given must hold."""
+
+    status: str | None = None
+    operation: str | None = None
+    modality: str | None = None
+    batch_id: str | None = None
+    custom_id: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def get(session: Session, tenant_id: str, job_id: str, *, lock: bool = False) -> Job | None:
+    statement = select(Job).where(col(Job.tenant_id) == tenant_id, col(Job.id) == job_id)
+    return session.scalars(statement.with_for_update() if lock else statement).one_or_none()
+
+
+def page(session: Session, tenant_id: str, where: JobFilter, *, limit: int, before: str | None) -> list[Job]:
+    """Newest first; `before` is the id of the last job of the page before."""
+    statement = select(Job).where(col(Job.tenant_id) == tenant_id)
+    for name in ("status", "operation", "modality", "batch_id", "custom_id"):
+        if (value := getattr(where, name)) is not None:
+            statement = statement.where(getattr(Job, name) == value)
+    if where.created_after is not None:
+        statement = statement.where(col(Job.created_at) > where.created_after)
+    if where.created_before is not None:
+        statement = statement.where(col(Job.created_at) < where.created_before)
+    for key, value in where.metadata.items():
+        statement = statement.where(col(Job.meta)[key].as_string() == value)
+    if before is not None:
+        statement = statement.where(col(Job.id) < before)
+    return list(session.scalars(statement.order_by(col(Job.id).desc()).limit(limit)))
+
+
+def lines(session: Session, tenant_id: str, batch_id: str, *, after_line: int, limit: int) -> list[Job]:
+    """A batch's jobs in the order of its lines."""
+    return list(
+        session.scalars(
+            select(Job)
+            .where(col(Job.tenant_id) == tenant_id, col(Job.batch_id) == batch_id, col(Job.line) > after_line)
+            .order_by(col(Job.line))
+            .limit(limit)
+        )
+    )
+
+
+def open_of_batch(session: Session, tenant_id: str, batch_id: str, statuses: Sequence[str], limit: int) -> list[str]:
+    return list(
+        session.scalars(
+            select(col(Job.id))
+            .where(col(Job.tenant_id) == tenant_id, col(Job.batch_id) == batch_id, col(Job.status).in_(statuses))
+            .limit(limit)
+        )
+    )
+
+
+def artifacts_of(session: Session, job_ids: Iterable[str]) -> dict[str, list[Artifact]]:
+    """Artifacts by job, in their order."""
+    wanted = list(job_ids)
+    found: dict[str, list[Artifact]] = {job_id: [] for job_id in wanted}
+    rows = session.scalars(select(Artifact).where(col(Artifact.job_id).in_(wanted)).order_by(col(Artifact.index)))
+    for artifact in rows:
+        found[artifact.job_id].append(artifact)
+    return found
+
+
+def attempt_of(session: Session, job: Job) -> Attempt | None:
+    return session.get(Attempt, job.attempt_id) if job.attempt_id else None
+
+
+def history(session: Session, job_id: str, *, after_version: int = 0) -> list[Transition]:
+    """The job's moves, oldest first. The caller has made sure that the job is the tenant's."""
+    return list(
+        session.scalars(
+            select(Transition)
+            .where(col(Transition.job_id) == job_id, col(Transition.version) > after_version)
+            .order_by(col(Transition.version))
+        )
+    )

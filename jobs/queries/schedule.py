@@ -1,0 +1,317 @@
+"""What is due, and who takes it: the dispatcher's, the tick's and the workers' side of the job table.
+
+The backlog stays in SQL. A job is *released* to its queue when there is room in its modality's window, by priority, then fairly
+across tenants. A message on its way is a hint; `due_at` says when it counts as lost and is given again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, func, or_, select, tuple_, update
+from sqlmodel import Session, col
+
+from jobs.db import after, now
+from jobs.models import Attempt, Batch, Delivery, Job
+from jobs.states import ACTIVE, FINAL, JobState
+
+_RETURN_ROWS = {"populate_existing": True, "synchronize_session": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a queue message carries: which job, under which fence, and the operation for the people who read Flower."""
+
+    job_id: str
+    fence: int
+    operation: str
+    modality: str
+
+
+def _ticket_columns() -> tuple[Any, ...]:
+    return col(Job.id), col(Job.fence), col(Job.operation), col(Job.modality)
+
+
+def _tickets(rows: Iterable[Any]) -> list[Ticket]:
+    return [Ticket(*row) for row in rows]
+
+
+# Release ------------------------------------------------------------------------------------------------------------------
+
+
+def modalities_waiting(session: Session) -> list[str]:
+    """Modalities with a job in the backlog that may start now."""
+    waiting = select(col(Job.modality)).where(_in_backlog()).distinct()
+    return list(session.scalars(waiting))
+
+
+def release(session: Session, modality: str, window: int, hint_s: float) -> list[Ticket]:
+    """Hand over as many jobs as the window has room for: by priority, then tenant by tenant, then by age.
+
+    A tenant counts with what it already has in the window, so a tenant with a hundred thousand jobs is served in turn with one
+    that has a single job. The caller publishes the tickets after the commit; should it die first, they come back when `hint_s`
+    has passed.
+    """
+    in_window: dict[str, int] = dict(
+        session.execute(
+            select(col(Job.tenant_id), func.count())
+            .where(col(Job.modality) == modality, col(Job.released_at).is_not(None))
+            .group_by(col(Job.tenant_id))
+        ).all()
+    )
+    room = window - sum(in_window.values())
+    if room <= 0:
+        return []
+    candidates: list[tuple[int, int, str]] = []
+    for tenant_id in _tenants_waiting(session, modality):
+        rows = session.execute(
+            select(col(Job.id), col(Job.priority))
+            .where(_in_backlog(), col(Job.modality) == modality, col(Job.tenant_id) == tenant_id)
+            .order_by(col(Job.priority).desc(), col(Job.id))
+            .limit(room)
+            .with_for_update(skip_locked=True)
+        )
+        taken = in_window.get(tenant_id, 0)
+        candidates += [(-priority, taken + place, job_id) for place, (job_id, priority) in enumerate(rows)]
+    chosen = [job_id for _, _, job_id in sorted(candidates)[:room]]
+    if not chosen:
+        return []
+    rows = session.execute(
+        update(Job)
+        .where(col(Job.id).in_(chosen), _in_backlog())
+        .values(released_at=now(), due_at=after(hint_s))
+        .returning(*_ticket_columns()),
+        execution_options={"synchronize_session": False},
+    )
+    order = {job_id: place for place, job_id in enumerate(chosen)}
+    return sorted(_tickets(rows), key=lambda ticket: order[ticket.job_id])
+
+
+def _in_backlog() -> Any:
+    return and_(col(Job.status) == JobState.QUEUED, col(Job.released_at).is_(None), col(Job.due_at) <= now())
+
+
+def _tenants_waiting(session: Session, modality: str) -> list[str]:
+    """Distinct tenants of the backlog by hopping from one to the next in the index, not by reading all its rows."""
+    conditions = (col(Job.status) == JobState.QUEUED, col(Job.modality) == modality, col(Job.released_at).is_(None))
+    hops = select(func.min(col(Job.tenant_id)).label("tenant_id")).where(*conditions).cte("hops", recursive=True)
+    following: Select[Any] = select(func.min(col(Job.tenant_id))).where(*conditions, col(Job.tenant_id) > hops.c.tenant_id)
+    hops = hops.union_all(select(following.scalar_subquery()).where(hops.c.tenant_id.is_not(None)))
+    return list(session.scalars(select(hops.c.tenant_id).where(hops.c.tenant_id.is_not(None))))
+
+
+def take_back_lost_hints(session: Session) -> int:
+    """Released jobs that nobody claimed in time go back to the backlog: their message is gone."""
+    result = session.execute(
+        update(Job)
+        .where(col(Job.released_at).is_not(None), col(Job.status) == JobState.QUEUED, col(Job.due_at) <= now())
+        .values(released_at=None)
+        .returning(col(Job.id)),
+        execution_options={"synchronize_session": False},
+    )
+    return len(result.all())
+
+
+# Due steps of started jobs ------------------------------------------------------------------------------------------------
+
+
+def hand_out_due(session: Session, status: JobState, hint_s: float, limit: int) -> list[Ticket]:
+    """Jobs in `status` whose moment has come (or whose worker fell silent), each handed out once per `hint_s`."""
+    due = (
+        select(col(Job.id))
+        .where(col(Job.status) == status, col(Job.due_at) <= now())
+        .order_by(col(Job.due_at))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        update(Job).where(col(Job.id).in_(due)).values(due_at=after(hint_s), lease_owner=None).returning(*_ticket_columns()),
+        execution_options={"synchronize_session": False},
+    )
+    return _tickets(rows)
+
+
+def silent_submits(session: Session, limit: int) -> list[Job]:
+    """Jobs whose worker died or fell silent around the paid call, locked for the caller to decide on."""
+    return list(
+        session.scalars(
+            select(Job)
+            .where(col(Job.status) == JobState.SUBMITTING, col(Job.due_at) <= now())
+            .order_by(col(Job.due_at))
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def overdue(session: Session, limit: int) -> list[Job]:
+    """Open jobs past their own deadline."""
+    return list(
+        session.scalars(
+            select(Job)
+            .where(col(Job.deadline_at).is_not(None), col(Job.finished_at).is_(None), col(Job.deadline_at) <= now())
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def count_leased(session: Session, modality: str, status: JobState) -> int:
+    """Jobs of this modality that workers hold in this state."""
+    return (
+        session.scalar(
+            select(func.count()).where(
+                col(Job.status) == status,
+                col(Job.modality) == modality,
+                col(Job.due_at) > now(),
+                col(Job.lease_owner).is_not(None),
+            )
+        )
+        or 0
+    )
+
+
+# Claims -------------------------------------------------------------------------------------------------------------------
+
+
+def claim(session: Session, pairs: Sequence[tuple[str, int]], status: JobState, owner: str, lease_s: float) -> list[Job]:
+    """Take the lease of those (job, fence) pairs that are still free and still where the message said.
+
+    A message that came twice, late, or for a job that moved on finds nothing here and has no effect.
+    """
+    rows = session.scalars(
+        update(Job)
+        .where(
+            tuple_(col(Job.id), col(Job.fence)).in_(list(pairs)),
+            col(Job.status) == status,
+            or_(col(Job.lease_owner).is_(None), col(Job.due_at) <= now()),
+        )
+        .values(fence=Job.fence + 1, lease_owner=owner, due_at=after(lease_s))
+        .returning(Job),
+        execution_options=_RETURN_ROWS,
+    )
+    return list(rows)
+
+
+def renew(session: Session, held: Iterable[tuple[str, int]], lease_s: float) -> set[str]:
+    """Prolong the leases of these (job, fence) pairs; returns the jobs that are still the caller's."""
+    rows = session.scalars(
+        update(Job)
+        .where(tuple_(col(Job.id), col(Job.fence)).in_(list(held)), col(Job.lease_owner).is_not(None))
+        .values(due_at=after(lease_s))
+        .returning(col(Job.id)),
+        execution_options={"synchronize_session": False},
+    )
+    return set(rows)
+
+
+def touch(session: Session, job_id: str, fence: int, **changes: Any) -> bool:
+    """Change a held job without moving it. False when the lease is somebody else's by now."""
+    result = session.execute(
+        update(Job)
+        .where(col(Job.id) == job_id, col(Job.fence) == fence, col(Job.status).not_in(FINAL))
+        .values(changes)
+        .returning(col(Job.id)),
+        execution_options={"synchronize_session": False},
+    )
+    return result.first() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """A look that found the task still running."""
+
+    job_id: str
+    fence: int
+    wait_s: float
+    progress: float | None
+    upstream_status: str | None
+    oddities: int
+
+
+_SNOOZE = (
+    update(Job)
+    .where(col(Job.id) == bindparam("b_id"), col(Job.fence) == bindparam("b_fence"), col(Job.status) == JobState.RUNNING)
+    .values(
+        due_at=after(bindparam("b_wait")),
+        lease_owner=None,
+        polls=Job.polls + 1,
+        progress=bindparam("b_progress"),
+        upstream_status=bindparam("b_upstream"),
+        oddities=bindparam("b_odd"),
+    )
+)
+
+
+def snooze(session: Session, rows: Sequence[Snooze]) -> None:
+    """Write many looks in one round trip; rows whose lease is gone are left alone."""
+    if rows:
+        session.connection().execute(
+            _SNOOZE,
+            [
+                {
+                    "b_id": row.job_id,
+                    "b_fence": row.fence,
+                    "b_wait": row.wait_s,
+                    "b_progress": row.progress,
+                    "b_upstream": row.upstream_status,
+                    "b_odd": row.oddities,
+                }
+                for row in rows
+            ],
+        )
+
+
+def attempts_of(session: Session, jobs: Iterable[Job]) -> dict[str, Attempt]:
+    """The present attempt of each job, by job id. A `retry-download` job points at the attempt of the job it repeats."""
+    wanted = {job.id: job.attempt_id for job in jobs if job.attempt_id is not None}
+    rows = session.scalars(select(Attempt).where(col(Attempt.id).in_(list(wanted.values()))))
+    found = {attempt.id: attempt for attempt in rows}
+    return {job_id: found[attempt_id] for job_id, attempt_id in wanted.items() if attempt_id in found}
+
+
+# Deliveries ---------------------------------------------------------------------------------------------------------------
+
+
+def hand_out_deliveries(session: Session, hint_s: float, limit: int) -> list[tuple[str, int]]:
+    """Deliveries whose moment has come: (id, fence)."""
+    due = (
+        select(col(Delivery.id))
+        .where(col(Delivery.due_at) <= now())
+        .order_by(col(Delivery.due_at))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        update(Delivery)
+        .where(col(Delivery.id).in_(due))
+        .values(due_at=after(hint_s), lease_owner=None)
+        .returning(col(Delivery.id), col(Delivery.fence)),
+        execution_options={"synchronize_session": False},
+    )
+    return [(delivery_id, fence) for delivery_id, fence in rows]
+
+
+def claim_delivery(session: Session, delivery_id: str, fence: int, owner: str, lease_s: float) -> Delivery | None:
+    return session.scalars(
+        update(Delivery)
+        .where(
+            col(Delivery.id) == delivery_id,
+            col(Delivery.fence) == fence,
+            col(Delivery.status) == "pending",
+            or_(col(Delivery.lease_owner).is_(None), col(Delivery.due_at) <= now()),
+        )
+        .values(fence=Delivery.fence + 1, lease_owner=owner, due_at=after(lease_s))
+        .returning(Delivery),
+        execution_options=_RETURN_ROWS,
+    ).one_or_none()
+
+
+def unfinished_batches(session: Session, limit: int) -> list[str]:
+    """Batches that nobody marked finished although none of their jobs is open: their last worker died in between."""
+    open_job = select(1).where(col(Job.batch_id) == col(Batch.id), col(Job.status).in_(ACTIVE)).exists()
+    return list(session.scalars(select(col(Batch.id)).where(col(Batch.finished_at).is_(None), ~open_job).limit(limit)))

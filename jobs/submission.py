@@ -1,0 +1,296 @@
+"""Accepting work: a request is checked to its last field before anything is stored, queued or paid.
+
+A problem names the field and the limit, never more than a few characters of what was sent.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
+
+import jsonschema_rs
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from sqlalchemy import insert, select
+from sqlmodel import Session
+
+from jobs import catalogue
+from jobs.catalogue.spec import Operation
+from jobs.db import now
+from jobs.ids import new_id
+from jobs.models import Job
+from jobs.states import EVENT_TYPES, JOB_EVENTS, JobState
+
+_SHOWN_CHARS = 64
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a request: where (`input.duration`), a stable code, a sentence."""
+
+    loc: str
+    code: str
+    msg: str
+
+    def as_json(self) -> dict[str, str]:
+        return self._asdict()
+
+
+class Refused(Exception):
+    """The request has problems; nothing was stored."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(f"{problem.loc}: {problem.msg}" for problem in problems))
+        self.problems = problems
+
+
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
+
+
+class JobRequest(BaseModel):
+    """What a submitter may say of a job. Only `operation` and `input` are required."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    operation: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    input: dict[str, Any]
+    callback_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
+    events: Annotated[list[Annotated[str, StringConstraints(max_length=50)]], Field(max_length=20)] | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    start_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    deadline_s: Annotated[float, Field(gt=0, le=604_800)] | None = None
+    on_unknown: Literal["hold", "retry", "fail"] = "hold"
+    fallbacks: Annotated[list[dict[str, Any]], Field(max_length=8)] | None = None
+    custom_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+
+
+class Checked(NamedTuple):
+    """A request without problems, and what it asks."""
+
+    request: JobRequest
+    operation: Operation
+
+
+#: Says what is wrong with a callback address, or None. Lives where addresses are called from; handed in by the API.
+CallbackCheck = Callable[[str], Problem | None]
+#: Says which of these uploaded files the tenant does not have.
+FilesMissing = Callable[[set[str]], set[str]]
+
+
+def check(document: Any, *, callback: CallbackCheck, files_missing: FilesMissing, default_callback: str | None = None) -> Checked:
+    """The request in `document`, every field checked. Raises Refused with all problems found at once."""
+    try:
+        request = JobRequest.model_validate(document)
+    except ValidationError as error:
+        raise Refused(list(_shape_problems(error))) from None
+    problems: list[Problem] = []
+    operation = catalogue.find(request.operation)
+    if operation is None:
+        problems.append(Problem("operation", "unknown_operation", _unknown_operation(request.operation)))
+    else:
+        problems += _input_problems(operation, request.input, files_missing)
+    if request.callback_url is not None and (problem := callback(request.callback_url)):
+        problems.append(problem)
+    problems += [
+        Problem("events", "unknown_event", f"{shown(name)} is no event; there are {', '.join(JOB_EVENTS)}")
+        for name in request.events or ()
+        if name not in EVENT_TYPES
+    ]
+    if request.fallbacks:
+        problems.append(
+            Problem("fallbacks", "fallbacks_unsupported", "fallbacks are not available in this version; leave the field out")
+        )
+    if problems or operation is None:
+        raise Refused(problems)
+    if request.callback_url is None and default_callback is not None:
+        request = request.model_copy(update={"callback_url": default_callback})
+    return Checked(request, operation)
+
+
+def rows(tenant_id: str, checked: Iterable[Checked], *, batch_id: str | None = None, first_line: int = 1) -> list[dict[str, Any]]:
+    """The requests as rows of the job table."""
+    made = []
+    for line, (request, operation) in enumerate(checked, start=first_line):
+        made.append(
+            {
+                "id": new_id("job"),
+                "tenant_id": tenant_id,
+                "operation": operation.name,
+                "modality": operation.modality,
+                "provider": operation.provider,
+                "status": JobState.QUEUED,
+                "version": 0,
+                "input": request.input,
+                "meta": request.metadata,
+                "custom_id": request.custom_id,
+                "batch_id": batch_id,
+                "line": line if batch_id else None,
+                "priority": request.priority,
+                "callback_url": request.callback_url,
+                "events": request.events,
+                "on_unknown": request.on_unknown,
+                "due_at": request.start_at.astimezone(UTC) if request.start_at else None,
+                "deadline_s": request.deadline_s,
+            }
+        )
+    return made
+
+
+def store(session: Session, made: list[dict[str, Any]]) -> None:
+    """Insert job rows, grouped so that each group is one statement run many times."""
+    if not made:
+        return
+    # executemany takes values, not SQL expressions: the database's clock is asked once for all of them.
+    moment = session.execute(select(now())).scalar_one()
+    session.execute(
+        insert(Job),
+        [
+            {name: value for name, value in row.items() if name != "deadline_s"}
+            | {
+                "created_at": moment,
+                "due_at": max(row["due_at"] or moment, moment),
+                "deadline_at": None if row["deadline_s"] is None else moment + timedelta(seconds=row["deadline_s"]),
+            }
+            for row in made
+        ],
+    )
+
+
+def request_hash(document: Any) -> str:
+    """A digest that is the same for the same JSON, however it was written."""
+    canonical = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def shown(value: object) -> str:
+    """A value as a problem may show it: quoted, escaped, at most 64 characters."""
+    text = (
+        json.dumps(value, ensure_ascii=True)
+        if isinstance(value, str | int | float | bool) or value is None
+        else type(value).__name__
+    )
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+def files_in(value: Any) -> Iterator[str]:
+    """Ids of the uploaded files an input points at."""
+    if isinstance(value, Mapping):
+        if len(value) == 1 and isinstance(file_id := value.get("file"), str) and file_id.startswith("file_"):
+            yield file_id
+        else:
+            for part in value.values():
+                yield from files_in(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from files_in(part)
+
+
+def _unknown_operation(name: str) -> str:
+    near = difflib.get_close_matches(name, catalogue.all_operations(), n=1)
+    return f"{shown(name)} is no operation" + (f"; did you mean {near[0]}?" if near else "; GET /v1/operations lists them")
+
+
+def _input_problems(operation: Operation, given: dict[str, Any], files_missing: FilesMissing) -> list[Problem]:
+    problems = [_explain(error) for error in operation.validator.iter_errors(given)]
+    files = set(files_in(given))
+    problems += [
+        Problem("input", "unknown_file", f"{shown(file_id)} is no file of yours")
+        for file_id in sorted(files_missing(files) if files else ())
+    ]
+    problems += [
+        Problem(loc, "chains_unsupported", "inputs that point at another job are not available in this version")
+        for loc in _chains(given, "input")
+    ]
+    return problems
+
+
+def _chains(value: Any, loc: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if set(value) in ({"job", "artifact"}, {"job", "get"}):
+            yield loc
+        else:
+            for name, part in value.items():
+                yield from _chains(part, f"{loc}.{name}")
+    elif isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from _chains(part, f"{loc}[{place}]")
+
+
+_PYDANTIC_CODES = {
+    "missing": "missing_field",
+    "extra_forbidden": "unknown_field",
+    "string_too_long": "too_long",
+    "string_too_short": "too_short",
+    "too_long": "too_many",
+    "greater_than_equal": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "greater_than": "out_of_range",
+    "literal_error": "not_one_of",
+}
+
+
+def _shape_problems(error: ValidationError) -> Iterator[Problem]:
+    for detail in error.errors(include_url=False, include_input=False, include_context=False):
+        loc = _path(detail["loc"]) or "body"
+        code = _PYDANTIC_CODES.get(detail["type"], "wrong_type" if detail["type"].endswith("_type") else "invalid")
+        message = "is not a field here" if code == "unknown_field" else detail["msg"][:1].lower() + detail["msg"][1:]
+        yield Problem(loc, code, message)
+
+
+def _path(parts: Iterable[object]) -> str:
+    path = ""
+    for part in parts:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path
+
+
+def _explain(error: jsonschema_rs.ValidationError) -> Problem:
+    """One broken rule of an input schema as a sentence with the limit in it."""
+    loc = _path(["input", *error.instance_path])
+    broken: Any = error.kind  # one class per rule, each with its own fields
+    kind = broken.name
+    rule = getattr(broken, "limit", None)
+    match kind:
+        case "required":
+            return Problem(f"{loc}.{broken.property}", "missing_field", "is required")
+        case "additionalProperties":
+            names = list(broken.unexpected)
+            return Problem(f"{loc}.{names[0]}"[:200], "unknown_field", "is not a field of this operation")
+        case "maximum" | "exclusiveMaximum":
+            return Problem(loc, "out_of_range", f"must be at most {rule}")
+        case "minimum" | "exclusiveMinimum":
+            return Problem(loc, "out_of_range", f"must be at least {rule}")
+        case "maxLength":
+            return Problem(loc, "too_long", f"must have at most {rule} characters")
+        case "minLength":
+            return Problem(loc, "too_short", f"must have at least {rule} characters")
+        case "maxItems":
+            return Problem(loc, "too_many", f"must have at most {rule} items")
+        case "minItems":
+            return Problem(loc, "too_few", f"must have at least {rule} items")
+        case "enum":
+            options = ", ".join(json.dumps(option) for option in broken.options)
+            return Problem(loc, "not_one_of", f"must be one of {options}")
+        case "type":
+            return Problem(loc, "wrong_type", f"must be {_types(error.message)}")
+        case "pattern":
+            pattern = broken.pattern
+            said = "must not be blank" if pattern == r"\S" else f"must match {pattern}"
+            return Problem(loc, "blank" if pattern == r"\S" else "wrong_form", said)
+        case "falseSchema":
+            return Problem(loc, "not_with_this_model", "is not allowed together with the other values given")
+        case "anyOf" | "oneOf":
+            return Problem(loc, "wrong_form", "has none of the forms that are allowed here (see GET /v1/operations)")
+        case _:
+            return Problem(loc, "invalid", f"breaks the rule {kind!r} of this operation's schema")
+
+
+def _types(message: str) -> str:
+    # '9 is not of type "string"' or '… is not of types "null", "string"': the value in front is not repeated.
+    _, _, names = message.rpartition("is not of type")
+    return "of type " + names.lstrip("s ").replace('"', "")
