@@ -57,13 +57,14 @@ class Life:
         name: str,
         *,
         actor: str,
-        fence: int | None = None,
+        if_fence: int | None = None,
         reason: str | None = None,
         **changes: Any,
     ) -> Moved | None:
         """Make the move `name` of MOVES, setting `changes` with it. None if the job was no longer where it starts from.
 
-        Every move but `claim` gives up the lease. A final state puts the job to rest. `fence`: only if still the newest claim.
+        Every move but `claim` gives up the lease. A final state puts the job to rest. `if_fence`: only if that
+        is still the newest claim.
         """
         step = MOVES[name]
         source = self._source(session, job_id, step.sources)
@@ -73,8 +74,8 @@ class Life:
         if step.target in FINAL:
             values |= {"finished_at": now(), "due_at": None, "lease_owner": None, "released_at": None}
         statement = update(Job).where(col(Job.id) == job_id, col(Job.status) == source)
-        if fence is not None:
-            statement = statement.where(col(Job.fence) == fence)
+        if if_fence is not None:
+            statement = statement.where(col(Job.fence) == if_fence)
         job = session.scalars(
             statement.values(values).returning(Job),
             execution_options={"populate_existing": True, "synchronize_session": False},

@@ -137,7 +137,7 @@ class Job(SQLModel, table=True):
 
     due_at: datetime | None = Field(default=None, sa_column_kwargs={"default": None})
     deadline_at: datetime | None = None
-    #: When the dispatcher handed it to the queue; null again once the provider answered, or while it waits in SQL.
+    #: When the dispatcher handed it to a queue (to be submitted, or to have its outputs fetched); null while it waits in SQL.
     released_at: datetime | None = None
     lease_owner: str | None = None
     fence: int = 0

@@ -10,7 +10,7 @@ from jobs.catalogue.spec import Poll
 #: A number from 0 to 1; tests put their own in.
 Chance = Callable[[], float]
 
-#: Looks for a task whose submit answer was lost, in seconds after the loss; afterwards every five minutes.
+#: Waits before each look for a task whose submit answer was lost, in seconds: ten minutes in all. Then policy decides.
 LOOKUP_AFTER_S = (5.0, 10.0, 45.0, 240.0, 300.0)
 
 #: Claims in a row that never ended before a job is set aside as the one that kills workers.
@@ -45,9 +45,9 @@ def backoff_s(tries: int, retry_after_s: float | None = None, *, cap_s: float = 
     return max(planned, retry_after_s or 0.0)
 
 
-def lookup_wait_s(looks: int) -> float:
-    """Seconds before look number `looks` (the first is 0) for a task whose submit answer was lost."""
-    return LOOKUP_AFTER_S[min(looks, len(LOOKUP_AFTER_S) - 1)]
+def lookup_wait_s(looks: int) -> float | None:
+    """Seconds before look number `looks` (the first is 0) for a task whose submit answer was lost; None when they are over."""
+    return LOOKUP_AFTER_S[looks] if looks < len(LOOKUP_AFTER_S) else None
 
 
 def webhook_wait_s(step: int, retry_after_s: float | None = None, *, chance: Chance = random.random) -> float | None:

@@ -93,7 +93,6 @@ class Settings(BaseSettings):
         le=604_800,
         description="life of the signed links in webhook bodies, which are retried for three days",
     )
-    unknown_grace_s: float = Field(600, ge=0, le=86_400, description="how long a lost answer is looked for before policy decides")
     idempotency_ttl_s: int = Field(604_800, ge=3600, le=31_536_000, description="how long an Idempotency-Key is remembered")
 
     # Sizes ------------------------------------------------------------------------------------------------------------

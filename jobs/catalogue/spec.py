@@ -154,6 +154,15 @@ class Dedupe(Declared):
         return self
 
 
+class Samples(Declared):
+    """Audio without a header: what it takes to put one in front."""
+
+    #: JMESPath over the job's input, true where the answer is bare 16-bit samples.
+    when: Expr
+    rate_hz: int
+    channels: int = 1
+
+
 class Output(Declared):
     """One kind of output. `select` yields a list of strings (addresses) or of {url | b64 | text, …} objects."""
 
@@ -163,6 +172,8 @@ class Output(Declared):
     anything: Expr | None = None
     #: The whole answer body is the output (`Submit.raw`).
     body: bool = False
+    #: Bare samples are stored as WAV, so that anybody can play them.
+    samples: Samples | None = None
     #: File name ending for what cannot be told from the bytes.
     extension: str | None = None
 

@@ -41,12 +41,6 @@ def _tickets(rows: Iterable[Any]) -> list[Ticket]:
 # Release ------------------------------------------------------------------------------------------------------------------
 
 
-def modalities_waiting(session: Session) -> list[str]:
-    """Modalities with a job in the backlog that may start now."""
-    waiting = select(col(Job.modality)).where(_in_backlog()).distinct()
-    return list(session.scalars(waiting))
-
-
 def release(session: Session, modality: str, window: int, hint_s: float) -> list[Ticket]:
     """Hand over as many jobs as the window has room for: by priority, then tenant by tenant, then by age.
 
@@ -57,7 +51,7 @@ def release(session: Session, modality: str, window: int, hint_s: float) -> list
     in_window: dict[str, int] = dict(
         session.execute(
             select(col(Job.tenant_id), func.count())
-            .where(col(Job.modality) == modality, col(Job.released_at).is_not(None))
+            .where(_in_window(modality, JobState.QUEUED, JobState.SUBMITTING))
             .group_by(col(Job.tenant_id))
         ).all()
     )
@@ -87,6 +81,36 @@ def release(session: Session, modality: str, window: int, hint_s: float) -> list
     )
     order = {job_id: place for place, job_id in enumerate(chosen)}
     return sorted(_tickets(rows), key=lambda ticket: order[ticket.job_id])
+
+
+def release_collecting(session: Session, modality: str, window: int, hint_s: float) -> list[Ticket]:
+    """Hand over jobs whose outputs wait to be fetched, oldest first, as many as the window has room for.
+
+    One whose fetcher fell silent is due again and handed over again; until then it keeps its place in the window.
+    """
+    busy = session.scalar(select(func.count()).where(_in_window(modality, JobState.COLLECTING), col(Job.due_at) > now())) or 0
+    if window <= busy:
+        return []
+    due = (
+        select(col(Job.id))
+        .where(col(Job.status) == JobState.COLLECTING, col(Job.modality) == modality, col(Job.due_at) <= now())
+        .order_by(col(Job.due_at))
+        .limit(window - busy)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        update(Job)
+        .where(col(Job.id).in_(due))
+        .values(released_at=now(), due_at=after(hint_s), lease_owner=None)
+        .returning(*_ticket_columns()),
+        execution_options={"synchronize_session": False},
+    )
+    return _tickets(rows)
+
+
+def _in_window(modality: str, *statuses: JobState) -> Any:
+    return and_(col(Job.released_at).is_not(None), col(Job.modality) == modality, col(Job.status).in_(statuses))
 
 
 def _in_backlog() -> Any:
@@ -156,21 +180,6 @@ def overdue(session: Session, limit: int) -> list[Job]:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-    )
-
-
-def count_leased(session: Session, modality: str, status: JobState) -> int:
-    """Jobs of this modality that workers hold in this state."""
-    return (
-        session.scalar(
-            select(func.count()).where(
-                col(Job.status) == status,
-                col(Job.modality) == modality,
-                col(Job.due_at) > now(),
-                col(Job.lease_owner).is_not(None),
-            )
-        )
-        or 0
     )
 
 

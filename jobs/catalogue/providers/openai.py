@@ -4,7 +4,7 @@ Source: apidoc.cometapi.com (images, create-speech, chat), openai/openai-python 
 """
 
 from jobs.catalogue.schema import array, fields, flag, number, one_of, open_text, or_null, prompt, text, whole
-from jobs.catalogue.spec import Confidence, Errors, Operation, Output, Provider, Submit
+from jobs.catalogue.spec import Confidence, Errors, Operation, Output, Provider, Samples, Submit
 
 ERRORS = Errors(code=("error.code", "code"), message=("error.message", "message"))
 
@@ -112,7 +112,7 @@ SPEECH = Operation(
     ),
     example={"model": "tts-1", "voice": "alloy", "input": "The harbour is calm tonight.", "response_format": "mp3"},
     submit=Submit(path="/v1/audio/speech", total_s=180, raw=True),
-    outputs=(Output(kind="audio", body=True),),
+    outputs=(Output(kind="audio", body=True, samples=Samples(when="response_format == 'pcm'", rate_hz=24_000)),),
     errors=ERRORS,
     confidence=Confidence.DOCUMENTED,
     unknown=("rate limits", "the content type of formats other than mp3 (the bytes decide here)"),

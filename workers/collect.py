@@ -1,0 +1,321 @@
+"""The collect step: every output into storage, checksummed, before the job may be called a success.
+
+Each output is fetched to a spool, looked at, stored under a key that depends only on the job and its place, and its row
+committed. A step that dies in between is done again: what is already there is recognised and kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import wave
+from typing import Any
+
+import structlog
+
+from jobs import catalogue, policy
+from jobs.catalogue import wire
+from jobs.catalogue.spec import Operation, compiled
+from jobs.db import after
+from jobs.errors import JobError, UpstreamDetail
+from jobs.models import Attempt, Job
+from jobs.queries import artifacts, attempts, schedule
+from jobs.queries import jobs as job_queries
+from jobs.states import JobState
+from storage import MediaRefused, StorageError, StorageUnavailable, TooLarge
+from storage.media import Facts, inspect
+from storage.names import media_type_of
+from storage.preview import make_preview
+from storage.spool import Spool
+from workers import dispatch, egress, finish
+from workers.context import Context
+
+log = structlog.get_logger()
+
+#: What the address of an output answers when it has died.
+_GONE = frozenset({401, 403, 404, 410})
+#: Times that fresh addresses are asked for.
+_MOST_REPOLLS = 3
+_PREVIEW_TYPE = "image/webp"
+#: Damaged, or somebody's error page: another fetch may bring the real thing. A refused type stays refused.
+_MAYBE_BETTER_NEXT_TIME = frozenset({"output_empty", "output_truncated", "output_unreadable", "output_type_mismatch"})
+
+
+class Trouble(Exception):
+    """One output could not be stored. `again`: trying again may help; `fresh`: with a fresh address it may."""
+
+    def __init__(self, error: JobError, *, again: bool = True, fresh: bool = False, counts: bool = True) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.again = again
+        self.fresh = fresh
+        self.counts = counts
+
+
+def collect(context: Context, job_id: str, fence: int) -> None:
+    """Store the outputs of this job, if the hint is still true."""
+    with context.database.transaction() as session:
+        claimed = schedule.claim(session, [(job_id, fence)], JobState.COLLECTING, context.owner, context.settings.lease_s)
+        attempt = schedule.attempts_of(session, claimed).get(job_id)
+        if claimed:
+            schedule.touch(session, job_id, claimed[0].fence, crashes=Job.crashes + 1)
+    if not claimed:
+        return
+    job = claimed[0]
+    op = catalogue.find(job.operation)
+    if op is None or attempt is None:
+        finish.fail(context, job, JobError(code="operation_removed", message=f"This version does not offer {job.operation}."))
+    elif job.crashes >= policy.MOST_CRASHES:
+        finish.fail(context, job, finish.crash_loop(job))
+    else:
+        with context.leases.held(job.id, job.fence):
+            try:
+                _store_all(context, job, op, attempt)
+            except Trouble as trouble:
+                _put_off(context, job, op, trouble)
+    dispatch.nudge_outputs(context, [job.modality])
+
+
+def _store_all(context: Context, job: Job, op: Operation, attempt: Attempt) -> None:
+    outputs = _outputs(context, op, attempt)
+    if len(outputs) > context.settings.max_outputs:
+        message = f"The provider names {len(outputs)} outputs; at most {context.settings.max_outputs} are taken."
+        raise Trouble(_problem("too_many_outputs", message), again=False)
+    with context.database.read() as session:
+        stored = {artifact.index for artifact in job_queries.artifacts_of(session, [job.id])[job.id]}
+    for index, output in enumerate(outputs):
+        if index not in stored and not _store(context, job, op, attempt, index, output):
+            return
+    with context.database.transaction() as session:
+        moved = context.life.move(session, job.id, "finish", actor=context.owner, if_fence=job.fence, crashes=0, error=None)
+    finish.told(context, moved)
+    if moved is not None and attempt.spool_key is not None:
+        _drop_spool(context, attempt)
+
+
+def _outputs(context: Context, op: Operation, attempt: Attempt) -> list[dict[str, Any]]:
+    """What is to be stored: as the task named it, or as the spooled answer holds it."""
+    if attempt.spool_key is None or op.submit.raw:
+        return attempt.outputs or [{"kind": output.kind, "body": True} for output in op.outputs if output.body]
+    try:
+        with context.store.open(attempt.spool_key) as stream:
+            body = stream.read()
+    except FileNotFoundError:
+        raise Trouble(_problem("output_expired", "The provider's answer is gone from storage."), again=False) from None
+    except StorageError as error:
+        raise _storage_trouble(error) from error
+    outcome = wire.read_submit(op, 200, {}, body)
+    if not isinstance(outcome, wire.Answered):
+        raise Trouble(_problem("upstream_bad_response", "The spooled answer holds no result."), again=False)
+    return outcome.result.outputs
+
+
+def _store(context: Context, job: Job, op: Operation, attempt: Attempt, index: int, output: dict[str, Any]) -> bool:
+    """Bring one output into storage. False when the job is no longer ours."""
+    settings = context.settings
+    with Spool(context.spool_folder, max_bytes=max(settings.max_video_bytes, settings.max_inline_bytes)) as spool:
+        _fetch(context, job, op, attempt, output, spool)
+        file = spool.rewound()
+        facts = _facts(spool, output)
+        key = f"jobs/{job.id}/{index}.{output.get('extension') or facts.extension}"
+        preview = make_preview(spool.path, facts)
+        preview_key = f"jobs/{job.id}/{index}.preview.webp" if preview else None
+        try:
+            media_type = media_type_of(key) if output.get("extension") else facts.media_type
+            context.store.put(key, file, size_bytes=spool.size_bytes, media_type=media_type, sha256=spool.sha256)
+            if preview and preview_key:
+                _put_bytes(context, preview_key, preview)
+        except StorageError as error:
+            raise _storage_trouble(error) from error
+        with context.database.transaction() as session:
+            held = schedule.touch(session, job.id, job.fence, crashes=0)
+            if held:
+                artifacts.add(
+                    session,
+                    job_id=job.id,
+                    index=index,
+                    kind=facts.kind if output["kind"] == "other" else output["kind"],
+                    media_type=media_type,
+                    size_bytes=spool.size_bytes,
+                    sha256=spool.sha256,
+                    key=key,
+                    preview_key=preview_key,
+                    width=facts.width,
+                    height=facts.height,
+                    duration_s=facts.duration_s,
+                )
+    return held
+
+
+def _fetch(context: Context, job: Job, op: Operation, attempt: Attempt, output: dict[str, Any], spool: Spool) -> None:
+    """The bytes of one output into the spool."""
+    if "url" in output:
+        _download(context, output, spool)
+    elif "b64" in output:
+        _decode(output["b64"], spool)
+    elif "text" in output:
+        spool.write(output["text"].encode())
+    else:
+        _unspool(context, job, op, attempt, spool)
+
+
+def _download(context: Context, output: dict[str, Any], spool: Spool) -> None:
+    cap_bytes = _cap(context, output["kind"])
+    total_s = max(context.settings.download_min_s, cap_bytes / 1_000_000)
+    try:
+        got = context.loop.run(
+            egress.stream_to(
+                context.downloads.take(),
+                "GET",
+                output["url"],
+                spool.write,
+                total_s=total_s,
+                cap_bytes=cap_bytes,
+                min_rate=egress.MinRate(),
+            )
+        )
+    except egress.UrlRefused as error:
+        refusal = JobError(
+            code="output_url_refused", message=f"The address of an output is refused: {error}", may_have_been_charged=True
+        )
+        raise Trouble(refusal, again=False) from error
+    except egress.TooLarge as error:
+        problem = JobError(
+            code="output_too_large", message=f"An output is larger than {cap_bytes} bytes.", may_have_been_charged=True
+        )
+        raise Trouble(problem, again=False) from error
+    except egress.EgressError as error:
+        code = "output_truncated" if isinstance(error, egress.Truncated) else "output_unreachable"
+        problem = JobError(
+            code=code, message=f"An output could not be fetched: {error}", retryable=True, may_have_been_charged=True
+        )
+        raise Trouble(problem) from error
+    except StorageError as error:
+        raise _storage_trouble(error) from error
+    if not 200 <= got.status < 300:
+        gone = got.status in _GONE
+        code = "output_expired" if gone else "output_unreachable"
+        problem = _problem(code, f"The address of an output answers HTTP {got.status}.", retryable=True)
+        said = wire.tidy(got.excerpt[:200].decode("utf-8", "replace"))
+        problem.upstream = UpstreamDetail(status=got.status, message=said)
+        raise Trouble(problem, fresh=gone)
+
+
+def _decode(encoded: str, spool: Spool) -> None:
+    payload = encoded.partition("base64,")[2] if encoded.startswith("data:") else encoded
+    try:
+        for start in range(0, len(payload), 1 << 20):  # a multiple of four: each piece decodes by itself
+            spool.write(base64.b64decode(payload[start : start + (1 << 20)], validate=True))
+    except binascii.Error:
+        raise Trouble(_problem("output_unreadable", "An inline output is not valid base64."), again=False) from None
+
+
+def _unspool(context: Context, job: Job, op: Operation, attempt: Attempt, spool: Spool) -> None:
+    """The answer's own bytes are the output."""
+    raw_samples = next((output.samples for output in op.outputs if output.body and output.samples), None)
+    try:
+        with context.store.open(attempt.spool_key or "missing") as stream:
+            if raw_samples and compiled(raw_samples.when).search(job.input):
+                spool.write(_as_wav(stream.read(), raw_samples.rate_hz, raw_samples.channels))
+                return
+            while chunk := stream.read(1 << 20):
+                spool.write(chunk)
+    except FileNotFoundError:
+        raise Trouble(_problem("output_expired", "The provider's answer is gone from storage."), again=False) from None
+    except StorageError as error:
+        raise _storage_trouble(error) from error
+
+
+def _as_wav(samples: bytes, rate_hz: int, channels: int) -> bytes:
+    """Bare 16-bit samples with the header that players need."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as wav:
+        wav.setnchannels(channels)
+        wav.setsampwidth(2)
+        wav.setframerate(rate_hz)
+        wav.writeframes(samples)
+    return buffer.getvalue()
+
+
+def _facts(spool: Spool, output: dict[str, Any]) -> Facts:
+    expect = None if output["kind"] == "other" else output["kind"]
+    try:
+        return inspect(spool.path, expect)
+    except MediaRefused as error:
+        problem = _problem(error.code, f"An output is not usable: {error.message}")
+        raise Trouble(problem, again="url" in output and error.code in _MAYBE_BETTER_NEXT_TIME) from error
+
+
+def _cap(context: Context, kind: str) -> int:
+    settings = context.settings
+    caps = {"image": settings.max_image_bytes, "audio": settings.max_audio_bytes, "text": settings.max_inline_bytes}
+    return caps.get(kind, settings.max_video_bytes)
+
+
+def _put_bytes(context: Context, key: str, content: bytes) -> None:
+    with Spool(context.spool_folder, max_bytes=len(content)) as spool:
+        spool.write(content)
+        file = spool.rewound()
+        context.store.put(key, file, size_bytes=spool.size_bytes, media_type=_PREVIEW_TYPE, sha256=spool.sha256)
+
+
+def _storage_trouble(error: StorageError) -> Trouble:
+    if isinstance(error, TooLarge):
+        return Trouble(_problem("output_too_large", f"An output is too large: {error}"), again=False)
+    # Storage that is away comes back; what was paid for waits for it as long as it takes.
+    return Trouble(
+        _problem("storage_unavailable", f"Storage: {error}", retryable=True), counts=not isinstance(error, StorageUnavailable)
+    )
+
+
+def _problem(code: str, message: str, *, retryable: bool = False) -> JobError:
+    # Whoever has outputs to fetch has been charged for them.
+    return JobError(code=code, message=message, retryable=retryable, may_have_been_charged=True)
+
+
+def _put_off(context: Context, job: Job, op: Operation, trouble: Trouble) -> None:
+    """Try again later, ask for fresh addresses, or give up."""
+    tries = job.collect_tries + 1
+    log.info("not_collected", job_id=job.id, operation=op.name, code=trouble.error.code, tries=tries)
+    if not trouble.again or (trouble.counts and tries > policy.MOST_COLLECT_TRIES):
+        finish.fail(context, job, trouble.error)
+        return
+    wait = after(policy.backoff_s(job.collect_tries, cap_s=60))
+    if trouble.fresh and not op.synchronous and tries <= _MOST_REPOLLS:
+        with context.database.transaction() as session:
+            moved = context.life.move(
+                session,
+                job.id,
+                "repoll",
+                actor=context.owner,
+                if_fence=job.fence,
+                reason=trouble.error.message,
+                due_at=wait,
+                released_at=None,
+                collect_tries=tries,
+                crashes=0,
+            )
+        finish.told(context, moved)
+        return
+    with context.database.transaction() as session:
+        schedule.touch(
+            session,
+            job.id,
+            job.fence,
+            due_at=wait,
+            lease_owner=None,
+            released_at=None,
+            collect_tries=tries if trouble.counts else job.collect_tries,
+            crashes=0,
+        )
+
+
+def _drop_spool(context: Context, attempt: Attempt) -> None:
+    """The outputs are out of it. Failing to tidy up is no reason to fail a job."""
+    try:
+        context.store.delete(attempt.spool_key or "")
+        with context.database.transaction() as session:
+            attempts.forget_spool(session, attempt.id)
+    except StorageError as error:
+        log.warning("spool_not_deleted", key=attempt.spool_key, error=str(error))

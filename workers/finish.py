@@ -1,0 +1,68 @@
+"""What follows a move: publish its deliveries, close its batch. And how a job ends in failure, the same from every step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from jobs import policy
+from jobs.errors import JobError
+from jobs.life import Moved
+from jobs.models import Job
+from jobs.states import FINAL
+from storage import StorageUnavailable
+from workers import publish
+from workers.context import Context
+
+log = structlog.get_logger()
+
+
+def told(context: Context, moved: Moved | None) -> None:
+    """After the commit of a move: tell the receivers, and finish the batch if this was its last job."""
+    if moved is None:
+        return
+    publish.deliveries(moved.hints)
+    if moved.job.batch_id and moved.job.status in FINAL:
+        close_batch(context, moved.job.batch_id)
+
+
+def close_batch(context: Context, batch_id: str) -> None:
+    with context.database.transaction() as session:
+        hints = context.life.complete_batch(session, batch_id)
+    publish.deliveries(hints)
+
+
+def fail(context: Context, job: Job, error: JobError) -> None:
+    """End the job with this error, if it is still ours to end."""
+    with context.database.transaction() as session:
+        moved = context.life.move(
+            session, job.id, "fail", actor=context.owner, if_fence=job.fence, reason=error.message[:500], error=error.as_json()
+        )
+    if moved is not None:
+        log.info("failed", job_id=job.id, operation=job.operation, code=error.code)
+    told(context, moved)
+
+
+def crash_loop(job: Job) -> JobError:
+    return JobError(
+        code="worker_crash_loop",
+        message=f"{policy.MOST_CRASHES} workers in a row died with this job in hand; it is set aside.",
+        may_have_been_charged=job.accepted_at is not None,
+    )
+
+
+def patiently(work: Callable[[], None], *, for_s: float) -> None:
+    """Do `work`, again and again while storage is away, for at most `for_s` seconds; then its error passes through."""
+    give_up = time.monotonic() + for_s
+    tries = 0
+    while True:
+        try:
+            return work()
+        except StorageUnavailable:
+            wait_s = policy.backoff_s(tries, cap_s=30)
+            if time.monotonic() + wait_s > give_up:
+                raise
+            tries += 1
+            time.sleep(wait_s)

@@ -1,0 +1,173 @@
+"""The safety net, twice a second: whatever a crash, a flush or a clock left behind is found in SQL and handed out again.
+
+Idempotent and safe to run twice at once: rows are locked with SKIP LOCKED, and what one tick takes the other does not see.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import count
+
+import structlog
+from sqlmodel import Session
+
+from jobs import catalogue
+from jobs.db import now
+from jobs.errors import JobError
+from jobs.life import Moved
+from jobs.models import Attempt, Job
+from jobs.queries import attempts, events, idempotency, schedule
+from jobs.states import MODALITIES
+from storage import spool
+from workers import dispatch, finish, submit
+from workers.context import Context
+
+log = structlog.get_logger()
+
+_MOST_RESCUES = 200
+#: One tick in so many does the housekeeping that can wait.
+_HOUSEKEEPING_EVERY = 600
+_ticks = count(random.randrange(_HOUSEKEEPING_EVERY))  # noqa: S311 - spreads the work of several control workers
+
+
+def tick(context: Context) -> None:
+    """One round. A part that fails leaves the others alone, and the next round tries it again."""
+    for part in (_lost_hints, _silent_submits, _overdue, _backlog, _due_steps, _feed, _batches, _housekeeping):
+        _guarded(part, context)
+
+
+def _guarded(part: Callable[[Context], None], context: Context) -> None:
+    try:
+        part(context)
+    except Exception as error:
+        log.warning("tick_part_failed", part=part.__name__.lstrip("_"), error=f"{type(error).__name__}: {error}"[:300])
+
+
+def _lost_hints(context: Context) -> None:
+    with context.database.transaction() as session:
+        found = schedule.take_back_lost_hints(session)
+    if found:
+        log.info("hints_lost", jobs=found)
+
+
+def _silent_submits(context: Context) -> None:
+    """Workers that died around the paid call. Before the intent: start over. After it: nobody can know."""
+    moves: list[Moved] = []
+    with context.database.transaction() as session:
+        for job in schedule.silent_submits(session, _MOST_RESCUES):
+            attempt = session.get(Attempt, job.attempt_id) if job.attempt_id else None
+            moved = _rescue(context, session, job, attempt)
+            if moved is not None:
+                moves.append(moved)
+    for moved in moves:
+        log.info("rescued", job_id=moved.job.id, status=moved.job.status)
+        finish.told(context, moved)
+
+
+def _rescue(context: Context, session: Session, job: Job, attempt: Attempt | None) -> Moved | None:
+    match attempt.state if attempt else None:
+        case "sending":
+            error = JobError(
+                code="upstream_outcome_unknown",
+                message="The worker died around the paid call: nobody can tell whether the provider took it.",
+                may_have_been_charged=True,
+            )
+            attempts.end(session, job.attempt_id or "", "unknown", error)
+            return submit.move_to_unknown(context, session, job, catalogue.find(job.operation), error)
+        case "accepted":
+            reason = "the worker died after the provider had taken the task"
+            return context.life.move(
+                session,
+                job.id,
+                "accept",
+                actor=context.owner,
+                if_fence=job.fence,
+                reason=reason,
+                due_at=now(),
+                accepted_at=now(),
+                released_at=None,
+                polls=0,
+                oddities=0,
+            )
+        case "answered":
+            reason = "the worker died after the answer was safe in storage"
+            return context.life.move(
+                session,
+                job.id,
+                "receive",
+                actor=context.owner,
+                if_fence=job.fence,
+                reason=reason,
+                due_at=now(),
+                accepted_at=now(),
+                released_at=None,
+            )
+        case _:
+            reason = "the worker died before the paid call"
+            return context.life.move(
+                session, job.id, "requeue", actor=context.owner, if_fence=job.fence, reason=reason, due_at=now(), released_at=None
+            )
+
+
+def _overdue(context: Context) -> None:
+    moves: list[Moved] = []
+    with context.database.transaction() as session:
+        for job in schedule.overdue(session, _MOST_RESCUES):
+            started = job.attempts > 0
+            error = JobError(
+                code="deadline_exceeded",
+                message="The job's own deadline passed "
+                + (
+                    "while the provider was at work; it may still be on the bill."
+                    if started
+                    else "before it was started; it cost nothing."
+                ),
+                may_have_been_charged=started,
+            )
+            moved = context.life.move(session, job.id, "expire", actor=context.owner, reason=error.message, error=error.as_json())
+            if moved is not None:
+                moves.append(moved)
+    for moved in moves:
+        finish.told(context, moved)
+
+
+def _deadline(*, started: bool) -> JobError:
+    then = "while the provider was at work; it may still be on the bill" if started else "before it was started; it cost nothing"
+    return JobError(code="deadline_exceeded", message=f"The job's own deadline passed {then}.", may_have_been_charged=started)
+
+
+def _backlog(context: Context) -> None:
+    for modality in MODALITIES:
+        dispatch.release(context, modality)
+
+
+def _due_steps(context: Context) -> None:
+    dispatch.hand_out_polls(context)
+    for modality in MODALITIES:
+        dispatch.release_outputs(context, modality)
+    dispatch.hand_out_lookups(context)
+    dispatch.hand_out_deliveries(context)
+
+
+def _feed(context: Context) -> None:
+    with context.database.read() as session:
+        if not events.waiting(session):
+            return
+    with context.database.transaction() as session:
+        events.number(session)
+
+
+def _batches(context: Context) -> None:
+    with context.database.read() as session:
+        found = schedule.unfinished_batches(session, _MOST_RESCUES)
+    for batch_id in found:
+        finish.close_batch(context, batch_id)
+
+
+def _housekeeping(context: Context) -> None:
+    if next(_ticks) % _HOUSEKEEPING_EVERY:
+        return
+    with context.database.transaction() as session:
+        idempotency.forget_old(session, context.settings.idempotency_ttl_s)
+    spool.sweep(context.spool_folder)
