@@ -28,7 +28,9 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", env_ignore_empty=True, frozen=True, populate_by_name=True
+    )
 
     # Where things are -------------------------------------------------------------------------------------------------
     data: Path = Field(Path(".mediamill"), description="folder of the embedded parts: database, media, keys, logs")

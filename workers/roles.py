@@ -9,6 +9,7 @@ from kombu.connection import Connection
 
 from jobs.settings import Settings
 from workers import logs, queues
+from workers.alive import SignOfLife
 from workers.app import configure
 
 
@@ -26,6 +27,7 @@ def run_worker(settings: Settings, names: list[str], concurrency: int | None = N
 
     process.context()  # a database that is away is said now, not by the first task
     label = hostname or "-".join(names) or "all"
+    SignOfLife(settings.data, label).start()
     worker = app.Worker(
         queues=chosen,
         hostname=f"{label.replace('.', '-')}@{socket.gethostname()}-{os.getpid()}",
@@ -46,6 +48,7 @@ def run_beat(settings: Settings) -> int:
     _need_broker(settings, "beat")
     logs.set_up(settings)
     app = configure(settings)
+    SignOfLife(settings.data, "beat").start()
     app.Beat(loglevel=settings.log_level.upper(), quiet=True, scheduler_cls="celery.beat:Scheduler").run()
     return 0
 
