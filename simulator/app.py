@@ -1,0 +1,67 @@
+"""The application: one world, its routes, and what every answer carries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.requests import Request
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from simulator import control, downloads
+from simulator.config import SimulatorConfig
+from simulator.dialects import html_page
+from simulator.exchange import Exchange, Refused
+from simulator.providers import register_all
+from simulator.site import Site
+from simulator.world import World
+
+
+class Application:
+    """Finds the handler, and adds the headers every answer has."""
+
+    def __init__(self, site: Site) -> None:
+        self._routes = site.routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await WebSocketClose()(scope, receive, send)
+            return
+        found = self._routes.find(scope["method"], scope["path"])
+        exchange = Exchange(Request(scope, receive), found[1] if found else {})
+        try:
+            # A path nobody owns gets a page with 200, as at the gateway (envelope E7); so does a wrong method.
+            response = await found[0](exchange) if found else html_page()
+        except Refused as refused:
+            response = refused.response
+        response.raw_headers.append((b"x-cometapi-request-id", exchange.request_id.encode()))
+        if exchange.warnings:
+            warning = "; ".join(exchange.warnings).encode("latin-1", "replace")
+            response.raw_headers.append((b"x-simulator-warning", warning))
+        await response(scope, receive, send)
+
+
+def create_app(config: SimulatorConfig | None = None) -> ASGIApp:
+    """A simulator as an ASGI application. Its world is opened here and closed by the lifespan.
+
+    Without a lifespan (an in-process client) a temporary data directory stays behind: give one in `config`.
+    """
+    return app_for(World(config or SimulatorConfig()))
+
+
+def app_for(world: World) -> ASGIApp:
+    site = Site(world)
+    register_all(site)
+    downloads.register(site)
+    control.register(site)
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await world.close()
+
+    return Router(default=Application(site), lifespan=lifespan)

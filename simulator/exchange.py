@@ -1,0 +1,41 @@
+"""One request on its way through the simulator."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+_PROCESS = secrets.token_hex(4)
+_numbers = itertools.count(1)
+
+
+def new_request_id() -> str:
+    """Start time first, as the gateway's own ids have it; unique over restarts through a random part."""
+    return f"{time.strftime('%Y%m%d%H%M%S', time.gmtime())}{_PROCESS}{next(_numbers):06d}"
+
+
+@dataclass(slots=True)
+class Exchange:
+    request: Request
+    #: Parts of the path, such as ``{"id": "84001"}``.
+    params: dict[str, str]
+    request_id: str = field(default_factory=new_request_id)
+    #: What the caller asked for and did not get, answered in ``x-simulator-warning``.
+    warnings: list[str] = field(default_factory=list)
+
+
+Handler = Callable[[Exchange], Awaitable[Response]]
+
+
+class Refused(Exception):
+    """The request ends here with this answer; nothing was accepted and nothing is charged."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
