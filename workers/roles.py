@@ -49,6 +49,8 @@ def run_beat(settings: Settings) -> int:
     logs.set_up(settings)
     app = configure(settings)
     SignOfLife(settings.data, "beat").start()
+    # Two ticks a second would fill Flower's list and push the jobs out of it.
+    app.conf.task_send_sent_event = False
     app.Beat(loglevel=settings.log_level.upper(), quiet=True, scheduler_cls="celery.beat:Scheduler").run()
     return 0
 

@@ -58,6 +58,6 @@ def deliver(delivery: Any = None, fence: Any = None) -> None:
     delivering.deliver(process.context(), *_checked(delivery, fence))
 
 
-@app.task(name="control.tick")  # type: ignore[untyped-decorator]
+@app.task(name="control.tick", send_events=False)  # type: ignore[untyped-decorator]
 def tick() -> None:
     ticking.tick(process.context())

@@ -6,8 +6,9 @@ Idempotent and safe to run twice at once: rows are locked with SKIP LOCKED, and 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from functools import partial
 from itertools import count
+from typing import Any
 
 import structlog
 from sqlmodel import Session
@@ -33,15 +34,32 @@ _ticks = count(random.randrange(_HOUSEKEEPING_EVERY))  # noqa: S311 - spreads th
 
 def tick(context: Context) -> None:
     """One round. A part that fails leaves the others alone, and the next round tries it again."""
-    for part in (_lost_hints, _silent_submits, _overdue, _backlog, _due_steps, _feed, _batches, _housekeeping):
-        _guarded(part, context)
+    with context.database.read() as session:
+        found = schedule.waiting(session)
+    parts: list[tuple[bool, partial[Any]]] = [
+        (found.lost_hints, partial(_lost_hints, context)),
+        (found.silent_submits, partial(_silent_submits, context)),
+        (found.overdue, partial(_overdue, context)),
+        (found.polls, partial(dispatch.hand_out_polls, context)),
+        *((True, partial(dispatch.release_outputs, context, modality)) for modality in found.collecting),
+        # After the lost hints were taken back: they are backlog again.
+        *((True, partial(dispatch.release, context, modality)) for modality in (MODALITIES if found.lost_hints else found.backlog)),
+        (found.lookups, partial(dispatch.hand_out_lookups, context)),
+        (found.deliveries, partial(dispatch.hand_out_deliveries, context)),
+        (found.events, partial(_feed, context)),
+        (found.batches, partial(_batches, context)),
+        (next(_ticks) % _HOUSEKEEPING_EVERY == 0, partial(_housekeeping, context)),
+    ]
+    for wanted, part in parts:
+        if wanted:
+            _guarded(part)
 
 
-def _guarded(part: Callable[[Context], None], context: Context) -> None:
+def _guarded(part: partial[Any]) -> None:
     try:
-        part(context)
+        part()
     except Exception as error:
-        log.warning("tick_part_failed", part=part.__name__.lstrip("_"), error=f"{type(error).__name__}: {error}"[:300])
+        log.warning("tick_part_failed", part=part.func.__name__.lstrip("_"), error=f"{type(error).__name__}: {error}"[:300])
 
 
 def _lost_hints(context: Context) -> None:
@@ -137,23 +155,7 @@ def _deadline(*, started: bool) -> JobError:
     return JobError(code="deadline_exceeded", message=f"The job's own deadline passed {then}.", may_have_been_charged=started)
 
 
-def _backlog(context: Context) -> None:
-    for modality in MODALITIES:
-        dispatch.release(context, modality)
-
-
-def _due_steps(context: Context) -> None:
-    dispatch.hand_out_polls(context)
-    for modality in MODALITIES:
-        dispatch.release_outputs(context, modality)
-    dispatch.hand_out_lookups(context)
-    dispatch.hand_out_deliveries(context)
-
-
 def _feed(context: Context) -> None:
-    with context.database.read() as session:
-        if not events.waiting(session):
-            return
     with context.database.transaction() as session:
         events.number(session)
 
@@ -166,8 +168,6 @@ def _batches(context: Context) -> None:
 
 
 def _housekeeping(context: Context) -> None:
-    if next(_ticks) % _HOUSEKEEPING_EVERY:
-        return
     with context.database.transaction() as session:
         idempotency.forget_old(session, context.settings.idempotency_ttl_s)
     spool.sweep(context.spool_folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlmodel import Session, col
 
 from jobs.db import now
@@ -48,3 +48,7 @@ def mark_canceled(session: Session, tenant_id: str, batch_id: str) -> bool:
         execution_options={"synchronize_session": False},
     )
     return result.first() is not None
+
+
+def add(session: Session, batch_id: str, tenant_id: str, *, total: int, callback_url: str | None, metadata: dict[str, str]) -> None:
+    session.execute(insert(Batch).values(id=batch_id, tenant_id=tenant_id, total=total, callback_url=callback_url, meta=metadata))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlmodel import Session, col
 
 from jobs.db import after, now
@@ -91,3 +91,45 @@ def endpoints(session: Session, tenant_id: str) -> list[WebhookEndpoint]:
             select(WebhookEndpoint).where(col(WebhookEndpoint.tenant_id) == tenant_id).order_by(col(WebhookEndpoint.id))
         )
     )
+
+
+def counts(session: Session) -> dict[str, int]:
+    """All tenants' deliveries by status, for the operator's metrics."""
+    return dict(session.execute(select(col(Delivery.status), func.count()).group_by(col(Delivery.status))).tuples().all())
+
+
+def add_endpoint(session: Session, tenant_id: str, endpoint_id: str, **values: Any) -> WebhookEndpoint:
+    return session.scalars(
+        insert(WebhookEndpoint).values(id=endpoint_id, tenant_id=tenant_id, **values).returning(WebhookEndpoint)
+    ).one()
+
+
+def change_endpoint(session: Session, tenant_id: str, endpoint_id: str, **changes: Any) -> WebhookEndpoint | None:
+    return session.scalars(
+        update(WebhookEndpoint)
+        .where(col(WebhookEndpoint.tenant_id) == tenant_id, col(WebhookEndpoint.id) == endpoint_id)
+        .values(changes)
+        .returning(WebhookEndpoint),
+        execution_options={"populate_existing": True, "synchronize_session": False},
+    ).one_or_none()
+
+
+def remove_endpoint(session: Session, tenant_id: str, endpoint_id: str) -> bool:
+    """Remove a standing receiver. What was still on its way to it is given up; the log of what was sent stays."""
+    mine = (col(Delivery.tenant_id) == tenant_id, col(Delivery.endpoint_id) == endpoint_id)
+    quietly = {"synchronize_session": False}
+    session.execute(
+        update(Delivery)
+        .where(*mine, col(Delivery.status) == "pending")
+        # A higher fence: a worker that holds one right now writes nothing more.
+        .values(status="failed", finished_at=now(), due_at=None, lease_owner=None, fence=Delivery.fence + 1),
+        execution_options=quietly,
+    )
+    session.execute(update(Delivery).where(*mine).values(endpoint_id=None), execution_options=quietly)
+    result = session.execute(
+        delete(WebhookEndpoint)
+        .where(col(WebhookEndpoint.tenant_id) == tenant_id, col(WebhookEndpoint.id) == endpoint_id)
+        .returning(col(WebhookEndpoint.id)),
+        execution_options=quietly,
+    )
+    return result.first() is not None

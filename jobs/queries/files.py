@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlmodel import Session, col
 
 from jobs.models import InputFile
@@ -28,3 +28,9 @@ def remove(session: Session, tenant_id: str, file_id: str) -> bool:
         delete(InputFile).where(col(InputFile.tenant_id) == tenant_id, col(InputFile.id) == file_id).returning(col(InputFile.id))
     )
     return result.first() is not None
+
+
+def add(session: Session, file: InputFile) -> InputFile:
+    """The file as it is stored: `created_at` is the database's."""
+    values = file.model_dump(exclude={"created_at"})
+    return session.scalars(insert(InputFile).values(values).returning(InputFile)).one()

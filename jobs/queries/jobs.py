@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
+from jobs.db import now
 from jobs.models import Artifact, Attempt, Job, Transition
 
 
@@ -93,3 +95,48 @@ def history(session: Session, job_id: str, *, after_version: int = 0) -> list[Tr
             .order_by(col(Transition.version))
         )
     )
+
+
+def versions(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
+    """How often each of these jobs has moved, for those who wait for the next move."""
+    return dict(session.execute(select(col(Job.id), col(Job.version)).where(col(Job.id).in_(job_ids))).tuples().all())
+
+
+def clock(session: Session) -> datetime:
+    """This moment by the database's clock, for rows that are inserted many at a time."""
+    return session.execute(select(now())).scalar_one()
+
+
+def adopt_task(session: Session, attempt_id: str, task_id: str, note: str) -> None:
+    """A person says which task an attempt became. Raises IntegrityError if the task already belongs to another attempt."""
+    session.execute(
+        update(Attempt)
+        .where(col(Attempt.id) == attempt_id)
+        .values(state="accepted", upstream_id=task_id, note=note, answered_at=now()),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def counts(session: Session) -> list[tuple[str, str, int]]:
+    """All tenants' jobs by status and modality, for the operator's metrics."""
+    rows = session.execute(select(col(Job.status), col(Job.modality), func.count()).group_by(col(Job.status), col(Job.modality)))
+    return [(status, modality, count) for status, modality, count in rows]
+
+
+def usage(
+    session: Session, tenant_id: str, by: str, *, since: datetime | None, until: datetime | None
+) -> list[tuple[str, str, int]]:
+    """A tenant's jobs created in [since, until), as (group, status, count). `by`: operation, day (UTC) or status."""
+    group: Any = {"operation": col(Job.operation), "status": col(Job.status), "day": _day(session)}[by]
+    statement = select(group, col(Job.status), func.count()).where(col(Job.tenant_id) == tenant_id)
+    if since is not None:
+        statement = statement.where(col(Job.created_at) >= since)
+    if until is not None:
+        statement = statement.where(col(Job.created_at) < until)
+    return [(name, status, count) for name, status, count in session.execute(statement.group_by(group, col(Job.status)))]
+
+
+def _day(session: Session) -> Any:
+    if session.get_bind().dialect.name == "sqlite":
+        return func.strftime("%Y-%m-%d", col(Job.created_at))
+    return func.to_char(func.timezone("UTC", col(Job.created_at)), "YYYY-MM-DD")

@@ -14,8 +14,8 @@ from sqlalchemy import Select, and_, bindparam, func, or_, select, tuple_, updat
 from sqlmodel import Session, col
 
 from jobs.db import after, now
-from jobs.models import Attempt, Batch, Delivery, Job
-from jobs.states import ACTIVE, FINAL, JobState
+from jobs.models import Attempt, Batch, Delivery, Event, Job
+from jobs.states import ACTIVE, FINAL, MODALITIES, JobState
 
 _RETURN_ROWS = {"populate_existing": True, "synchronize_session": False}
 
@@ -36,6 +36,55 @@ def _ticket_columns() -> tuple[Any, ...]:
 
 def _tickets(rows: Iterable[Any]) -> list[Ticket]:
     return [Ticket(*row) for row in rows]
+
+
+# What there is ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a tick would find something to do for. An idle system pays one small query for it."""
+
+    backlog: frozenset[str]
+    collecting: frozenset[str]
+    lost_hints: bool
+    silent_submits: bool
+    polls: bool
+    lookups: bool
+    overdue: bool
+    deliveries: bool
+    events: bool
+    batches: bool
+
+
+def waiting(session: Session) -> Waiting:
+    """One statement of nothing but EXISTS, each answered by the first row of an index."""
+
+    def due(status: JobState) -> Any:
+        return and_(col(Job.status) == status, col(Job.due_at) <= now())
+
+    open_job = select(1).where(col(Job.batch_id) == col(Batch.id), col(Job.status).in_(ACTIVE)).exists()
+    questions: dict[str, Any] = {
+        **{f"backlog {name}": and_(_in_backlog(), col(Job.modality) == name) for name in MODALITIES},
+        **{f"collecting {name}": and_(due(JobState.COLLECTING), col(Job.modality) == name) for name in MODALITIES},
+        "lost_hints": and_(col(Job.released_at).is_not(None), due(JobState.QUEUED)),
+        "silent_submits": due(JobState.SUBMITTING),
+        "polls": due(JobState.RUNNING),
+        "lookups": due(JobState.UNKNOWN),
+        "overdue": and_(col(Job.deadline_at).is_not(None), col(Job.finished_at).is_(None), col(Job.deadline_at) <= now()),
+        "deliveries": col(Delivery.due_at) <= now(),
+        "events": col(Event.sequence).is_(None),
+        "batches": and_(col(Batch.finished_at).is_(None), ~open_job),
+    }
+    tables = {"deliveries": Delivery.id, "events": Event.id, "batches": Batch.id}
+    answers: list[Any] = [select(tables.get(name, Job.id)).where(condition).exists() for name, condition in questions.items()]
+    row = session.execute(select(*answers)).one()
+    yes = {name for name, answer in zip(questions, row, strict=True) if answer}
+    return Waiting(
+        backlog=frozenset(name for name in MODALITIES if f"backlog {name}" in yes),
+        collecting=frozenset(name for name in MODALITIES if f"collecting {name}" in yes),
+        **{name: name in yes for name in questions if " " not in name},
+    )
 
 
 # Release ------------------------------------------------------------------------------------------------------------------
