@@ -156,8 +156,9 @@ class Seam(httpcore2.AsyncNetworkBackend):
         reason = "connect_timeout" if timed_out else "connect_failed"
         raise NotSent(reason, "no address of the host takes a connection") from failure
 
-    async def sleep(self, seconds: float) -> None:  # only httpcore2's retries would call it, and there are none
-        raise NotImplementedError
+    async def sleep(self, seconds: float) -> None:
+        """Asked for by httpcore2's retries alone, and we have none."""
+        await asyncio.sleep(seconds)
 
 
 async def _known_peer(stream: httpcore2.AsyncNetworkStream, address: IPAddress) -> httpcore2.AsyncNetworkStream:
