@@ -51,7 +51,8 @@ MOVES: dict[str, Move] = {
     # From unknown: the look-up found the task, or a person named it.
     "accept": Move(frozenset({S.SUBMITTING, S.UNKNOWN}), S.RUNNING, "job.running"),
     # A synchronous answer is safe in storage; what is left is taking it apart.
-    "receive": Move(frozenset({S.SUBMITTING}), S.COLLECTING),
+    # From unknown: the worker was thought dead and was only cut off from the database.
+    "receive": Move(frozenset({S.SUBMITTING, S.UNKNOWN}), S.COLLECTING),
     "lose": Move(frozenset({S.SUBMITTING}), S.UNKNOWN, "job.unknown"),
     # A decision (the job's `on_unknown`, or a person): recorded with its actor and reason.
     "resubmit": Move(frozenset({S.UNKNOWN}), S.QUEUED),

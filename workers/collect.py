@@ -78,7 +78,7 @@ def collect(context: Context, job_id: str, fence: int) -> None:
 
 
 def _store_all(context: Context, job: Job, op: Operation, attempt: Attempt) -> None:
-    outputs = _outputs(context, op, attempt)
+    outputs, values = _outputs(context, job, op, attempt)
     if len(outputs) > context.settings.max_outputs:
         message = f"The provider names {len(outputs)} outputs; at most {context.settings.max_outputs} are taken."
         raise Trouble(_problem("too_many_outputs", message), again=False)
@@ -88,16 +88,20 @@ def _store_all(context: Context, job: Job, op: Operation, attempt: Attempt) -> N
         if index not in stored and not _store(context, job, op, attempt, index, output):
             return
     with context.database.transaction() as session:
-        moved = context.life.move(session, job.id, "finish", actor=context.owner, if_fence=job.fence, crashes=0, error=None)
+        moved = context.life.move(
+            session, job.id, "finish", actor=context.owner, if_fence=job.fence, output=values, error=None, crashes=0
+        )
     finish.told(context, moved)
     if moved is not None and attempt.spool_key is not None:
         _drop_spool(context, attempt)
 
 
-def _outputs(context: Context, op: Operation, attempt: Attempt) -> list[dict[str, Any]]:
-    """What is to be stored: as the task named it, or as the spooled answer holds it."""
-    if attempt.spool_key is None or op.submit.raw:
-        return attempt.outputs or [{"kind": output.kind, "body": True} for output in op.outputs if output.body]
+def _outputs(context: Context, job: Job, op: Operation, attempt: Attempt) -> tuple[list[dict[str, Any]], Any]:
+    """What is to be stored and the values beside it: as the task named them, or as the spooled answer holds them."""
+    if attempt.spool_key is None:
+        return attempt.outputs or [], job.output
+    if op.submit.raw:
+        return [{"kind": output.kind, "body": True} for output in op.outputs if output.body], None
     try:
         with context.store.open(attempt.spool_key) as stream:
             body = stream.read()
@@ -108,7 +112,7 @@ def _outputs(context: Context, op: Operation, attempt: Attempt) -> list[dict[str
     outcome = wire.read_submit(op, 200, {}, body)
     if not isinstance(outcome, wire.Answered):
         raise Trouble(_problem("upstream_bad_response", "The spooled answer holds no result."), again=False)
-    return outcome.result.outputs
+    return outcome.result.outputs, outcome.result.values
 
 
 def _store(context: Context, job: Job, op: Operation, attempt: Attempt, index: int, output: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from jobs.settings import Settings
 from jobs.view import Linker, Links
 from storage import Store, open_store
 from workers import egress
+from workers.app import configure
 from workers.egress import Client, ClientShards, EgressRules
 from workers.leases import Leases
 from workers.loop import Loop
@@ -88,7 +89,11 @@ class Context:
 
 
 def open_context(settings: Settings, *, pool_size: int = 5) -> Context:
-    """Opens nothing that may be down yet but the database, and that only where a shared secret must be read."""
+    """The context for these settings. Opens nothing that may be down, but the database where a shared secret must be read.
+
+    Binds the Celery app of this process to the broker as well: whoever has a context can publish.
+    """
+    configure(settings)
     database = Database(settings.database_url, pool_size=pool_size)
     store = open_store(settings.storage_url, link_base=settings.public_url, link_key=_link_key(settings, database))
     link = _linker(store)

@@ -5,6 +5,7 @@ A hint that cannot be sent is not an error of whoever wanted to send it: the row
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 import structlog
@@ -15,6 +16,10 @@ from workers import queues
 from workers.app import app
 
 log = structlog.get_logger()
+
+#: A broker that is away is not tried again for so long: each try costs a time-out, and there may be thousands of hints.
+_AWAY_S = 2.0
+_away_until = 0.0
 
 
 def submits(tickets: Iterable[Ticket]) -> None:
@@ -54,10 +59,11 @@ def _one(task: str, queue: str, ticket: Ticket) -> None:
 
 
 def _send(task: str, queue: str, kwargs: dict[str, object], shown: str) -> None:
-    if not app.conf.broker_url:
+    global _away_until
+    if not app.conf.broker_url or time.monotonic() < _away_until:
         return
     try:
-        # retry=False: a broker that is away costs one time-out, not one per message and retry.
         app.send_task(task, kwargs=kwargs, queue=queue, retry=False, argsrepr="()", kwargsrepr=shown, ignore_result=True)
     except Exception as error:
+        _away_until = time.monotonic() + _AWAY_S
         log.warning("hint_not_sent", task=task, error=f"{type(error).__name__}: {error}"[:200])

@@ -133,6 +133,7 @@ def _accepted(context: Context, job: Job, op: Operation, attempt_id: str, outcom
             accepted_at=now(),
             released_at=None,
             upstream_status=outcome.upstream_status,
+            error=None,
             crashes=0,
             polls=0,
             oddities=0,
@@ -172,7 +173,7 @@ def _answered(context: Context, job: Job, attempt_id: str, outcome: wire.Answere
             due_at=now(),
             accepted_at=now(),
             released_at=None,
-            output=outcome.result.values,
+            error=None,
             crashes=0,
             oddities=0,
         )

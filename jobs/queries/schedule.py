@@ -76,7 +76,7 @@ def waiting(session: Session) -> Waiting:
         "events": col(Event.sequence).is_(None),
         "batches": and_(col(Batch.finished_at).is_(None), ~open_job),
     }
-    tables = {"deliveries": Delivery.id, "events": Event.id, "batches": Batch.id}
+    tables: dict[str, Any] = {"deliveries": Delivery.id, "events": Event.id, "batches": Batch.id}
     answers: list[Any] = [select(tables.get(name, Job.id)).where(condition).exists() for name, condition in questions.items()]
     row = session.execute(select(*answers)).one()
     yes = {name for name, answer in zip(questions, row, strict=True) if answer}
