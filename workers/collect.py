@@ -243,6 +243,9 @@ def _as_wav(samples: bytes, rate_hz: int, channels: int) -> bytes:
 
 
 def _facts(spool: Spool, output: dict[str, Any]) -> Facts:
+    if "text" in output:
+        # A model may answer with a whole HTML page: what came as text is stored as text, whatever it looks like.
+        return Facts(kind="text", media_type=media_type_of("x.txt"), extension="txt", size_bytes=spool.size_bytes)
     expect = None if output["kind"] == "other" else output["kind"]
     try:
         return inspect(spool.path, expect)

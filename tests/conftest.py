@@ -1,0 +1,120 @@
+"""Fixtures that all tests share: both databases migrated, and the real servers of `servers.py`, started when first asked for."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import servers
+
+from jobs import migrate
+from jobs.db import Database
+from jobs.queries import keys
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.Postgres]:
+    """A running PostgreSQL."""
+    server = servers.Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and nothing in them."""
+    file = tmp_path_factory.mktemp("template") / "migrated.db"
+    database = Database(f"sqlite:///{file}")
+    migrate.upgrade(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.dispose()
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgres: servers.Postgres) -> str:
+    """Name of a PostgreSQL database with all tables and nothing in them."""
+    name = postgres.create()
+    database = Database(postgres.url(name))
+    migrate.upgrade(database)
+    database.dispose()  # a template must have no guests while it is copied
+    return name
+
+
+@pytest.fixture
+def fresh_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Makes migrated and empty databases of a test's own: `fresh_database_url("sqlite")`."""
+    lent: list[str] = []
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            file = tmp_path / f"{len(list(tmp_path.iterdir()))}.db"
+            shutil.copyfile(request.getfixturevalue("migrated_sqlite"), file)
+            return f"sqlite:///{file}"
+        server: servers.Postgres = request.getfixturevalue("postgres")
+        lent.append(server.lend(request.getfixturevalue("migrated_postgresql")))
+        return server.url(lent[-1])
+
+    yield make
+    for name in lent:
+        request.getfixturevalue("postgres").take_back(request.getfixturevalue("migrated_postgresql"), name)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, fresh_database_url: Callable[[str], str]) -> str:
+    """Each kind of database in turn, migrated and empty."""
+    return fresh_database_url(request.param)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Each kind of database in turn, migrated and empty, opened with room for many threads."""
+    opened = Database(database_url, pool_size=25)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with servers.redis() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Address of an S3 endpoint that takes any credentials."""
+    with servers.s3() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def simulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Simulator]:
+    process = servers.Simulator("--latency", "0.05", "--data", str(tmp_path_factory.mktemp("simulator")))
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def upstream(simulator_process: servers.Simulator) -> servers.Simulator:
+    """The simulator, as fresh as after a start."""
+    simulator_process.reset()
+    return simulator_process
+
+
+@pytest.fixture(scope="session")
+def receiver_process() -> Iterator[servers.Receiver]:
+    with servers.receiver(keys.new_webhook_secret()) as kept:
+        yield kept
+
+
+@pytest.fixture
+def receiver(receiver_process: servers.Receiver) -> servers.Receiver:
+    """A receiver of webhooks that has received nothing yet."""
+    receiver_process.forget()
+    return receiver_process
