@@ -172,4 +172,4 @@ class Life:
 
 def count_by_status(session: Session, batch_id: str) -> dict[str, int]:
     rows = session.execute(select(col(Job.status), func.count()).where(col(Job.batch_id) == batch_id).group_by(col(Job.status)))
-    return dict(rows.tuples().all())
+    return {status: count for status, count in rows}

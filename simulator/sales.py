@@ -52,6 +52,9 @@ async def answer_call(world: World, offers: Sequence[Offer], exchange: Exchange)
         response = await offer.work(call)
     except Refused as refused:
         return await call.refuse(refused.response)
+    except FileNotFoundError:
+        # A reset swept the files away while this call was still drawing; its client has moved on as well.
+        return offer.operation.dialect.refuse("server_error", exchange.request_id, "the simulator was reset during this call")
     broken = call.of(Reach.ANSWER) + (call.of(Reach.FILE) if call.inline else [])
     return await spoil(world, offer.operation.dialect, broken, response, exchange)
 

@@ -84,6 +84,9 @@ class Context:
 
     def close(self) -> None:
         self.leases.close()
+        for name in ("polls", "calls", "downloads", "webhooks"):
+            if (used := self.__dict__.get(name)) is not None:  # made when it was first asked for
+                self.loop.run(used.aclose())
         self.loop.close()
         self.database.dispose()
 

@@ -7,6 +7,7 @@ An answer to a paid call becomes one of `Accepted | Answered | Rejected | NotAcc
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from jobs.errors import JobError, UpstreamDetail
 #: A task id is put into paths and logs: anything else than this is no id (reliability table C3).
 _TASK_ID = re.compile(r"[A-Za-z0-9._:\-]{1,200}")
 _MESSAGE_CHARS = 500
+#: Levels of an answer. A tower of brackets is nobody's result, and every later step would have to survive it.
+_DEEPEST = 200
 _GATEWAY_REQUEST_ID = re.compile(r"\(request id: ([A-Za-z0-9._\-]{1,100})\)")
 _REQUEST_ID_HEADERS = ("x-cometapi-request-id", "x-oneapi-request-id", "request-id", "x-request-id")
 
@@ -173,14 +176,7 @@ def read_submit(op: Operation, status: int, headers: Mapping[str, str], body: by
         problem = "the answer names no task"
     if problem is not None:
         return _unreadable_submit(op, status, headers, body, problem, request_id)
-    fault, error = _error(op.errors, status, headers, document)
-    match fault:
-        case Fault.RATE_LIMITED | Fault.BUSY:
-            return NotAccepted(error, retry_after_s(headers))
-        case Fault.BROKEN | Fault.NOT_VISIBLE:
-            return Lost(_lost(error))
-        case _:
-            return Rejected(error)
+    return _refusal(op, status, headers, document)
 
 
 def read_poll(op: Operation, status: int, headers: Mapping[str, str], body: bytes) -> PollOutcome:
@@ -212,7 +208,7 @@ def read_task(op: Operation, document: Any) -> PollOutcome:
         case Progress.FAILED:
             return Failed(_task_failure(op, document), word)
         case Progress.DONE:
-            if poll.not_ready and compiled(poll.not_ready).search(document):
+            if _holds(poll.not_ready, document):
                 return Running(word, progress)
             result = _done(op, document)
             return Done(result.outputs, result.values, word) if isinstance(result, Done) else Failed(result.error, word)
@@ -228,7 +224,8 @@ def read_batch_poll(op: Operation, status: int, headers: Mapping[str, str], body
         _, error = _error(op.errors, status, headers, document)
         return Puzzling(error, retry_after_s(headers))
     found: dict[str, PollOutcome] = {}
-    for item in compiled(batch.items).search(document) or ():
+    items = _first((batch.items,), document)
+    for item in items if isinstance(items, list) else ():
         task_id = _text(compiled(batch.id).search(item))
         if task_id:
             found[task_id] = read_task(op, {batch.wrap: item})
@@ -297,13 +294,39 @@ def _parse(body: bytes) -> tuple[Any, str | None]:
     if start not in (b"{", b"["):
         return None, "the answer is not JSON"
     try:
-        return json.loads(body, parse_constant=_refuse_constant), None
+        return _storable(json.loads(body.decode(), parse_constant=_refuse_constant)), None
     except (ValueError, RecursionError):
         return None, "the answer is broken JSON"
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """`value` without what PostgreSQL's JSON cannot hold: NUL, half a surrogate pair, infinity.
+
+    Written down as it came, one such answer would fail the statement that writes a whole batch of polls, again and again.
+    Raises ValueError for a tower.
+    """
+    if depth > _DEEPEST:
+        raise ValueError("the answer is nested too deep")
+    if isinstance(value, str):
+        if value.isascii() and "\0" not in value:
+            return value
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_storable(part, depth + 1) for part in value]
+    if isinstance(value, dict):
+        return {_storable(name, depth): _storable(part, depth + 1) for name, part in value.items()}
+    return value
+
+
+def _holds(expression: str | None, document: Any) -> bool:
+    """Whether the expression is true of the document; one that was not written for its shape is not."""
+    return expression is not None and bool(_first((expression,), document))
 
 
 def _first(expressions: Exprs, document: Any) -> Any:
@@ -343,7 +366,7 @@ def _share(value: Any) -> float | None:
 def _error_in_200(errors: Errors, document: Any) -> bool:
     if isinstance(document, dict) and isinstance(document.get("error"), dict) and document["error"]:
         return True
-    return errors.in_200 is not None and bool(compiled(errors.in_200).search(document))
+    return _holds(errors.in_200, document)
 
 
 _BY_STATUS = {
@@ -440,6 +463,23 @@ def _bad_answer(status: int, headers: Mapping[str, str], body: bytes, problem: s
     )
 
 
+def _refusal(op: Operation, status: int, headers: Mapping[str, str], document: Any) -> SubmitOutcome:
+    """What an error answer to the paid call comes to."""
+    fault, error = _error(op.errors, status, headers, document)
+    match fault:
+        case Fault.RATE_LIMITED | Fault.BUSY:
+            return NotAccepted(error, retry_after_s(headers))
+        case Fault.BROKEN:
+            return Lost(_lost(error))
+        case Fault.NOT_VISIBLE if status < 500:
+            # An earlier task that the input names (a song to extend): read, and refused.
+            return Rejected(error.model_copy(update={"code": Fault.INVALID_INPUT.value}))
+        case Fault.NOT_VISIBLE:
+            return Lost(_lost(error))
+        case _:
+            return Rejected(error)
+
+
 def _unreadable_submit(
     op: Operation, status: int, headers: Mapping[str, str], body: bytes, problem: str, request_id: str | None
 ) -> SubmitOutcome:
@@ -461,9 +501,8 @@ def _read_raw(op: Operation, status: int, headers: Mapping[str, str], body: byte
     request_id = _request_id(headers, None)
     if not body or media_type in ("application/json", "text/html", "text/plain"):
         document, problem = _parse(body)
-        if problem is None and media_type != "text/html":
-            _, error = _error(op.errors, status, headers, document)
-            return Rejected(error)
+        if problem is None and media_type != "text/html" and _error_in_200(op.errors, document):
+            return _refusal(op, status, headers, document)
         return Lost(_lost(_bad_answer(status, headers, body, problem or "the answer is not media")))
     kind = next(output.kind for output in op.outputs if output.body)
     return Answered(Done([{"kind": kind, "body": True}], None), request_id)
@@ -473,7 +512,7 @@ def _done(op: Operation, document: Any) -> Done | Failed:
     outputs = outputs_of(op, document)
     values = _first(op.values, document)
     if not outputs:
-        withheld = op.withheld is not None and bool(compiled(op.withheld).search(document))
+        withheld = _holds(op.withheld, document)
         code = "content_rejected" if withheld else "no_output"
         sentence = (
             "The provider withheld the result because of its content."

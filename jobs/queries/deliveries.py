@@ -95,7 +95,8 @@ def endpoints(session: Session, tenant_id: str) -> list[WebhookEndpoint]:
 
 def counts(session: Session) -> dict[str, int]:
     """All tenants' deliveries by status, for the operator's metrics."""
-    return dict(session.execute(select(col(Delivery.status), func.count()).group_by(col(Delivery.status))).tuples().all())
+    rows = session.execute(select(col(Delivery.status), func.count()).group_by(col(Delivery.status)))
+    return dict(rows.all())
 
 
 def add_endpoint(session: Session, tenant_id: str, endpoint_id: str, **values: Any) -> WebhookEndpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlmodel import Session, col
@@ -30,7 +31,5 @@ def remove(session: Session, tenant_id: str, file_id: str) -> bool:
     return result.first() is not None
 
 
-def add(session: Session, file: InputFile) -> InputFile:
-    """The file as it is stored: `created_at` is the database's."""
-    values = file.model_dump(exclude={"created_at"})
-    return session.scalars(insert(InputFile).values(values).returning(InputFile)).one()
+def add(session: Session, file_id: str, tenant_id: str, **facts: Any) -> InputFile:
+    return session.scalars(insert(InputFile).values(id=file_id, tenant_id=tenant_id, **facts).returning(InputFile)).one()

@@ -99,12 +99,14 @@ def history(session: Session, job_id: str, *, after_version: int = 0) -> list[Tr
 
 def versions(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
     """How often each of these jobs has moved, for those who wait for the next move."""
-    return dict(session.execute(select(col(Job.id), col(Job.version)).where(col(Job.id).in_(job_ids))).tuples().all())
+    rows = session.execute(select(col(Job.id), col(Job.version)).where(col(Job.id).in_(job_ids)))
+    return dict(rows.all())
 
 
 def clock(session: Session) -> datetime:
     """This moment by the database's clock, for rows that are inserted many at a time."""
-    return session.execute(select(now())).scalar_one()
+    moment: datetime = session.execute(select(now())).scalar_one()
+    return moment
 
 
 def adopt_task(session: Session, attempt_id: str, task_id: str, note: str) -> None:

@@ -17,6 +17,9 @@ from jobs.db import after, now
 from jobs.models import Attempt, Batch, Delivery, Event, Job
 from jobs.states import ACTIVE, FINAL, MODALITIES, JobState
 
+#: The first half of our advisory locks' names; any number will do, as long as it is always this one.
+_LOCKS = 7_215_532
+
 _RETURN_ROWS = {"populate_existing": True, "synchronize_session": False}
 
 
@@ -97,6 +100,7 @@ def release(session: Session, modality: str, window: int, hint_s: float) -> list
     that has a single job. The caller publishes the tickets after the commit; should it die first, they come back when `hint_s`
     has passed.
     """
+    _one_at_a_time(session, f"release {modality}")
     in_window: dict[str, int] = dict(
         session.execute(
             select(col(Job.tenant_id), func.count())
@@ -137,6 +141,7 @@ def release_collecting(session: Session, modality: str, window: int, hint_s: flo
 
     One whose fetcher fell silent is due again and handed over again; until then it keeps its place in the window.
     """
+    _one_at_a_time(session, f"collect {modality}")
     busy = session.scalar(select(func.count()).where(_in_window(modality, JobState.COLLECTING), col(Job.due_at) > now())) or 0
     if window <= busy:
         return []
@@ -156,6 +161,15 @@ def release_collecting(session: Session, modality: str, window: int, hint_s: flo
         execution_options={"synchronize_session": False},
     )
     return _tickets(rows)
+
+
+def _one_at_a_time(session: Session, what: str) -> None:
+    """Wait for whoever does the same until its commit: two who count the window at once would both fill what is free.
+
+    SQLite has one writer anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(what))))
 
 
 def _in_window(modality: str, *statuses: JobState) -> Any:

@@ -31,7 +31,10 @@ ERRORS = Errors(
         "1302": Fault.RATE_LIMITED,
         "1303": Fault.RATE_LIMITED,
         "1304": Fault.FORBIDDEN,
+        # Internal error and internal time-out: named, because they may come with a good status.
+        "5000": Fault.BROKEN,
         "5001": Fault.BUSY,
+        "5002": Fault.BROKEN,
     },
 )
 

@@ -66,7 +66,7 @@ IMAGE_GENERATION = Operation(
     outputs=(Output(kind="image", select=("data[?url || b64_json].{url: url, b64: b64_json, revised_prompt: revised_prompt}",)),),
     values=("{revised_prompts: data[].revised_prompt, usage: usage}",),
     # The gateway's documented soft failure: 200 with nothing in it means that the prompt was filtered.
-    withheld="length(data || `[]`) == `0`",
+    withheld="data == `[]`",
     errors=ERRORS,
     output_lifetime="60 minutes for addresses; base64 answers have none",
     confidence=Confidence.DOCUMENTED,

@@ -10,7 +10,8 @@ from jobs.catalogue.spec import BatchPoll, Confidence, Errors, Operation, Output
 ERRORS = Errors(
     code=("error.code", "code"),
     message=("error.message", "message"),
-    in_200="code != 'success' && code != `200`",
+    # No code at all is no refusal: an answer of another shape may well have been paid for.
+    in_200="code != null && code != 'success' && code != `200`",
 )
 
 WORDS = {
