@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 .PHONY: help setup demo test check format lock clean
 
 help:
-	@echo "make demo    the whole system on this machine, 21 jobs, media in ./demo-output"
+	@echo "make demo    the whole system on this machine, 24 jobs, media in ./demo-output"
 	@echo "make test    the whole suite, with real servers"
 	@echo "make check   format, lint, types"
 	@echo "make format  mend what can be mended"
