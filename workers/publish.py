@@ -39,7 +39,8 @@ def lookups(tickets: Iterable[Ticket]) -> None:
 
 def polls(modality: str, tickets: Sequence[Ticket]) -> None:
     """One message for many jobs."""
-    shown = f"{len(tickets)} jobs: {', '.join(sorted({ticket.operation for ticket in tickets}))}"
+    jobs = "1 job" if len(tickets) == 1 else f"{len(tickets)} jobs"
+    shown = f"{jobs}: {', '.join(sorted({ticket.operation for ticket in tickets}))}"
     _send(
         f"{modality}.poll",
         queues.poll_lane(modality),

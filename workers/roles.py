@@ -80,6 +80,8 @@ def run_flower(settings: Settings, host: str, port: int) -> int:
             "--purge_offline_workers=300",
             "--task_runtime_metric_buckets=0.05,0.1,0.5,1,5,30,120,600,inf",
             "--enable_events",
+            # Which job a task was about, at a glance: kwargs are shown as "operation job id".
+            "--tasks_columns=name,kwargs,state,received,runtime,worker,uuid",
         ]
     )
     return 0
