@@ -1,0 +1,94 @@
+"""`config`: every setting, the value in force, and what it means."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+from dotenv import dotenv_values
+from pydantic import SecretStr
+
+from api_stub.cli.shell import DONE, JsonFlag, print_json, print_table
+from jobs import settings as settings_module
+from jobs.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command("config")(config)
+
+
+def config(
+    secrets: Annotated[bool, typer.Option("--secrets", help="Show keys and passwords too.")] = False,
+    new_secret: Annotated[bool, typer.Option("--new-secret", help="Only print a new webhook secret (whsec_…).")] = False,
+    as_json: JsonFlag = False,
+) -> int:
+    """Every setting: its value in force, whether that is the default, and what it means.
+
+    Settings come from the environment, then from a file .env. Example: mediamill config
+    """
+    if new_secret:
+        from jobs.queries.keys import new_webhook_secret
+
+        secret = new_webhook_secret()
+        if as_json:
+            print_json({"secret": secret})
+        else:
+            typer.echo(secret)
+        return DONE
+    rows = [_row(name, settings_module.load(), secrets) for name in Settings.model_fields]
+    if as_json:
+        print_json(rows)
+    else:
+        table = ((row["name"], _text(row["value"]), "" if row["default"] else row["source"], row["meaning"]) for row in rows)
+        print_table(("SETTING", "VALUE", "SET IN", "MEANING"), table, empty="")
+    return DONE
+
+
+def _row(name: str, settings: Settings, secrets: bool) -> dict[str, Any]:
+    field = Settings.model_fields[name]
+    value = getattr(settings, name)
+    is_secret = "SecretStr" in str(field.annotation)
+    shown: Any
+    if isinstance(value, SecretStr):
+        shown = value.get_secret_value() if secrets else "(hidden)"
+    elif isinstance(value, str) and not secrets:
+        shown = _without_password(value)
+    else:
+        shown = value if isinstance(value, int | float | dict | None) else list(value) if isinstance(value, tuple) else str(value)
+    source = _source(name)
+    return {
+        "name": settings_module.variable(name),
+        "value": shown,
+        "default": source is None,
+        "source": source,
+        "secret": is_secret,
+        "meaning": field.description,
+    }
+
+
+def _source(name: str) -> str | None:
+    """Where it is set; None: nowhere. An alias counts (COMETAPI_KEY)."""
+    alias = Settings.model_fields[name].validation_alias
+    choices = getattr(alias, "choices", None) or [settings_module.variable(name)]
+    known = {str(choice).upper() for choice in choices}
+    if any(given.upper() in known for given in os.environ):
+        return "environment"
+    if any(given.upper() in known for given in dotenv_values(settings_module.ENV_FILE)):
+        return settings_module.ENV_FILE
+    return None
+
+
+def _without_password(url: str) -> str:
+    """postgresql://user:(hidden)@host/name"""
+    scheme, separator, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    if not separator or not at or ":" not in credentials:
+        return url
+    return f"{scheme}://{credentials.partition(':')[0]}:(hidden)@{place}"
+
+
+def _text(value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return "–"
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -1,0 +1,278 @@
+"""A client of our own API, for the command line and the demo. Plain calls over HTTP, nothing of the server inside.
+
+It calls one address that its user named, with the user's own key: the rules of `workers.egress` are for addresses that
+strangers name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+Json = dict[str, Any]
+
+#: States a job does not leave, and those of a batch.
+FINAL = frozenset({"succeeded", "failed", "canceled", "expired"})
+BATCH_FINAL = frozenset({"completed", "canceled"})
+
+#: Seconds before a call that may be repeated is repeated, once the server has answered at all.
+_AGAIN_S = (0.2, 0.5, 1.0, 2.0)
+_BLOCK_BYTES = 1 << 16
+
+
+class ClientError(Exception):
+    """A call did not do what was asked; the message is a sentence for people."""
+
+
+class Unreachable(ClientError):
+    """Nothing answers at that address."""
+
+
+class Lost(ClientError):
+    """The connection broke after the request was sent: whether it was carried out is not known."""
+
+
+class Refused(ClientError):
+    """The server said no (RFC 9457). `problems` has a line for each thing wrong with the request."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status = status
+        self.code = str(problem.get("code") or "")
+        self.problems = [
+            f"{one.get('loc') or one.get('field') or 'request'}: {one.get('msg') or one.get('message') or one.get('code')}"
+            for one in problem.get("errors") or problem.get("problems") or ()
+            if isinstance(one, Mapping)
+        ]
+        said = str(problem.get("detail") or problem.get("title") or "no reason given")
+        super().__init__(f"{said} (HTTP {status}{f', {self.code}' if self.code else ''})")
+
+
+class Damaged(ClientError):
+    """A download is not what the server said it would be."""
+
+
+class Client:
+    """One server, one key. Safe to share between threads.
+
+    `timeout_s` is for one answer. Reading calls, and submits that carry an idempotency key, are repeated a few times when a
+    server that answered before stops answering: it may be starting again.
+    """
+
+    def __init__(
+        self, url: str, key: str | None = None, *, timeout_s: float = 30.0, transport: httpx2.BaseTransport | None = None
+    ) -> None:
+        self.url = url.rstrip("/")
+        host = urlsplit(self.url).hostname or ""
+        self._http = httpx2.Client(
+            base_url=self.url,
+            headers={"User-Agent": "mediamill-cli"} | ({"Authorization": f"Bearer {key}"} if key else {}),
+            timeout=httpx2.Timeout(timeout_s, connect=5.0),
+            # A proxy never leads to this machine.
+            trust_env=not (host == "localhost" or host == "::1" or host.startswith("127.")),
+            transport=transport,
+        )
+        self._answered = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    # Jobs -------------------------------------------------------------------------------------------------------------
+
+    def submit(self, job: Mapping[str, Any], *, idempotency_key: str | None = None) -> Json:
+        # Made here if nobody gave one: a submit that is repeated must never become two jobs.
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        return self._json("POST", "/v1/jobs", json=job, headers=headers, repeat=True)
+
+    def job(self, job_id: str) -> Json:
+        return self._json("GET", f"/v1/jobs/{_segment(job_id)}")
+
+    def jobs(self, *, most: int, **filters: str | None) -> list[Json]:
+        return self._pages("/v1/jobs", most, filters)
+
+    def job_events(self, job_id: str) -> list[Json]:
+        answer = self._json("GET", f"/v1/jobs/{_segment(job_id)}/events")
+        return list(answer.get("data") or ())
+
+    def cancel_job(self, job_id: str) -> Json:
+        return self._json("POST", f"/v1/jobs/{_segment(job_id)}/cancel")
+
+    def retry_job(self, job_id: str) -> Json:
+        return self._json("POST", f"/v1/jobs/{_segment(job_id)}/retry")
+
+    # Batches ----------------------------------------------------------------------------------------------------------
+
+    def submit_lines(self, lines: Iterable[bytes], *, idempotency_key: str, callback_url: str | None = None) -> Json:
+        """Stream a batch as NDJSON, one job a line. Not repeated here: the lines are gone once they are sent."""
+        params = {"callback_url": callback_url} if callback_url else {}
+        headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/x-ndjson"}
+        # A large batch is checked line by line before it is answered.
+        timeout = httpx2.Timeout(600.0, connect=5.0)
+        return self._json("POST", "/v1/batches", content=lines, headers=headers, params=params, timeout=timeout)
+
+    def batch(self, batch_id: str) -> Json:
+        return self._json("GET", f"/v1/batches/{_segment(batch_id)}")
+
+    def batches(self, *, most: int) -> list[Json]:
+        return self._pages("/v1/batches", most, {})
+
+    def cancel_batch(self, batch_id: str) -> Json:
+        return self._json("POST", f"/v1/batches/{_segment(batch_id)}/cancel")
+
+    def results(self, batch_id: str) -> Iterator[Json]:
+        """The batch's jobs, in the order of its lines."""
+        with self._streamed(f"/v1/batches/{_segment(batch_id)}/results") as answer:
+            for line in answer.iter_lines():
+                if line.strip():
+                    yield json.loads(line)
+
+    # The rest ---------------------------------------------------------------------------------------------------------
+
+    def operation(self, name: str) -> Json:
+        return self._json("GET", f"/v1/operations/{_segment(name)}")
+
+    def upload(self, path: Path) -> Json:
+        with path.open("rb") as file:
+            return self._json("POST", "/v1/files", files={"file": (path.name, file)}, timeout=httpx2.Timeout(600.0, connect=5.0))
+
+    def deliveries(self, *, most: int, **filters: str | None) -> list[Json]:
+        return self._pages("/v1/deliveries", most, filters)
+
+    def resend(self, delivery_id: str) -> Json:
+        return self._json("POST", f"/v1/deliveries/{_segment(delivery_id)}/resend")
+
+    def list_at(self, path: str, **params: str) -> list[Json]:
+        """A list from any address of the server."""
+        answer = self._send("GET", path, params=params)
+        self._check(answer)
+        return list(answer.json())
+
+    def not_ready(self) -> Json | None:
+        """What /readyz complains of; None when it is content."""
+        answer = self._send("GET", "/readyz")
+        if answer.status_code == 200:
+            return None
+        try:
+            said = answer.json()
+        except ValueError:
+            said = None
+        return said if isinstance(said, dict) else {"status": answer.status_code}
+
+    def download(self, job_id: str, artifact: Mapping[str, Any], path: Path, moved: Callable[[int], None] = lambda _: None) -> None:
+        """Save one output under `path`: it appears there whole and with the checksum the server keeps, or not at all."""
+        draft = path.with_name(f".{path.name}.part")
+        digest = hashlib.sha256()
+        try:
+            with self._streamed(f"/v1/jobs/{_segment(job_id)}/artifacts/{artifact['index']}") as answer, draft.open("wb") as file:
+                for block in answer.iter_bytes(_BLOCK_BYTES):
+                    digest.update(block)
+                    file.write(block)
+                    moved(len(block))
+            if digest.hexdigest() != artifact["sha256"]:
+                raise Damaged(f"artifact {artifact['index']} of {job_id} did not arrive whole")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    # How ----------------------------------------------------------------------------------------------------------------
+
+    def _json(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> Json:
+        answer = self._send(method, path, repeat=repeat, **options)
+        self._check(answer)
+        said = answer.json()
+        if not isinstance(said, dict):
+            raise ClientError(f"{self.url} answers, but not as mediamill does")
+        return said
+
+    def _pages(self, path: str, most: int, filters: Mapping[str, str | None]) -> list[Json]:
+        found: list[Json] = []
+        cursor: str | None = None
+        while len(found) < most:
+            asked = {**filters, "limit": str(min(100, most - len(found))), "cursor": cursor}
+            page = self._json("GET", path, params={name: value for name, value in asked.items() if value is not None})
+            found += page.get("data") or ()
+            cursor = page.get("next_cursor")
+            if not cursor:
+                break
+        return found
+
+    def _send(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> httpx2.Response:
+        may_repeat = method == "GET" if repeat is None else repeat
+        for wait_s in (*_AGAIN_S, None):
+            try:
+                answer = self._http.request(method, path, **options)
+            except httpx2.TransportError as error:
+                if wait_s is None or not (may_repeat and self._answered):
+                    raise self._explained(error) from None
+                time.sleep(wait_s)
+            else:
+                self._answered = True
+                return answer
+        raise AssertionError("unreachable: the last round returns or raises")
+
+    def _streamed(self, path: str) -> _Stream:
+        return _Stream(self, self._http.build_request("GET", path))
+
+    def _explained(self, error: httpx2.TransportError) -> ClientError:
+        if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+            return Unreachable(
+                f"nothing answers at {self.url}: start it with `mediamill serve`, or point MEDIAMILL_PUBLIC_URL at it"
+            )
+        if isinstance(error, httpx2.TimeoutException):
+            return Lost(f"{self.url} did not answer in time")
+        return Lost(f"the connection to {self.url} broke: {error or type(error).__name__}")
+
+    @staticmethod
+    def _check(answer: httpx2.Response) -> None:
+        if answer.is_success:
+            return
+        try:
+            problem = answer.json()
+        except ValueError:
+            problem = None
+        raise Refused(answer.status_code, problem if isinstance(problem, dict) else {"title": answer.reason_phrase})
+
+
+class _Stream:
+    """An answer read piece by piece, redirects followed. The key goes to its own server only: httpx2 sees to that."""
+
+    def __init__(self, client: Client, request: httpx2.Request) -> None:
+        self._client = client
+        self._request = request
+        self._answer: httpx2.Response | None = None
+
+    def __enter__(self) -> httpx2.Response:
+        try:
+            answer = self._client._http.send(self._request, stream=True, follow_redirects=True)
+        except httpx2.TransportError as error:
+            raise self._client._explained(error) from None
+        self._answer = answer
+        if not answer.is_success:
+            answer.read()
+            answer.close()
+            self._client._check(answer)
+        return answer
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._answer is not None:
+            self._answer.close()
+        if isinstance(error, httpx2.TransportError):
+            raise self._client._explained(error) from None
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
