@@ -8,6 +8,7 @@ that event are one transaction.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -66,35 +67,49 @@ class Life:
         Every move but `claim` gives up the lease. A final state puts the job to rest. `if_fence`: only if that
         is still the newest claim.
         """
-        step = MOVES[name]
-        source = self._source(session, job_id, step.sources)
+        source = self._source(session, job_id, MOVES[name].sources)
         if source is None:
             return None
+        return next(
+            iter(self.move_all(session, [job_id], name, source, actor=actor, if_fence=if_fence, reason=reason, **changes)), None
+        )
+
+    def move_all(
+        self,
+        session: Session,
+        job_ids: Sequence[str],
+        name: str,
+        source: JobState,
+        *,
+        actor: str,
+        if_fence: int | None = None,
+        reason: str | None = None,
+        **changes: Any,
+    ) -> list[Moved]:
+        """The same move for all of these jobs that are in `source`, in as many statements as for one. Returns those it moved."""
+        step = MOVES[name]
+        if source not in step.sources:
+            raise ValueError(f"{name} does not leave {source}")
         values: dict[str, Any] = {"lease_owner": None} | changes | {"status": step.target, "version": Job.version + 1}
         if step.target in FINAL:
             values |= {"finished_at": now(), "due_at": None, "lease_owner": None, "released_at": None}
-        statement = update(Job).where(col(Job.id) == job_id, col(Job.status) == source)
+        statement = update(Job).where(col(Job.id).in_(job_ids), col(Job.status) == source)
         if if_fence is not None:
             statement = statement.where(col(Job.fence) == if_fence)
-        job = session.scalars(
-            statement.values(values).returning(Job),
-            execution_options={"populate_existing": True, "synchronize_session": False},
-        ).one_or_none()
-        if job is None:
-            return None
-        session.execute(
-            insert(Transition).values(
-                job_id=job.id,
-                version=job.version,
-                name=name,
-                source=source,
-                target=step.target,
-                fence=job.fence,
-                actor=actor,
-                reason=reason,
+        jobs = list(
+            session.scalars(
+                statement.values(values).returning(Job),
+                execution_options={"populate_existing": True, "synchronize_session": False},
             )
         )
-        return Moved(job, self._tell(session, job, step.event) if step.event else [])
+        if not jobs:
+            return []
+        history = {"name": name, "source": source, "target": step.target, "actor": actor, "reason": reason}
+        session.execute(
+            insert(Transition), [{**history, "job_id": job.id, "version": job.version, "fence": job.fence} for job in jobs]
+        )
+        hints = self._tell(session, jobs, step.event) if step.event else {}
+        return [Moved(job, hints.get(job.id, [])) for job in jobs]
 
     def complete_batch(self, session: Session, batch_id: str) -> list[Hint]:
         """Mark the batch finished and tell of it, once, if no job of it is open any more.
@@ -113,8 +128,8 @@ class Life:
         if batch is None:
             return []
         data = view.batch_view(batch, count_by_status(session, batch_id))
-        event = self._record(session, "batch.completed", data, tenant_id=batch.tenant_id, batch_id=batch.id, version=0)
-        return self._address(session, event, batch.callback_url, None)
+        told = _Told(batch.tenant_id, batch.callback_url, None, {"batch_id": batch.id, "version": 0}, data)
+        return self._record(session, "batch.completed", [told])[0]
 
     @staticmethod
     def _source(session: Session, job_id: str, sources: frozenset[JobState]) -> JobState | None:
@@ -123,53 +138,86 @@ class Life:
         status = session.scalar(select(col(Job.status)).where(col(Job.id) == job_id).with_for_update())
         return JobState(status) if status is not None and status in sources else None
 
-    def _tell(self, session: Session, job: Job, type_: str) -> list[Hint]:
-        artifacts = (
-            session.scalars(select(Artifact).where(col(Artifact.job_id) == job.id).order_by(col(Artifact.index))).all()
-            if job.status in FINAL
-            else ()
-        )
-        attempt = session.get(Attempt, job.attempt_id) if job.attempt_id else None
-        data = view.job_view(job, artifacts, attempt, link=self.link, link_ttl_s=self.link_ttl_s)
-        event = self._record(session, type_, data, tenant_id=job.tenant_id, job_id=job.id, version=job.version)
-        return self._address(session, event, job.callback_url, job.events)
-
-    @staticmethod
-    def _record(session: Session, type_: str, data: dict[str, Any], **about: Any) -> Event:
-        # The body is frozen here: every try of every receiver sends these very bytes, so a signature can be checked against a log.
-        envelope = view.event_envelope(type_, datetime.now(UTC), data)
-        body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
-        return session.scalars(insert(Event).values(id=new_id("evt"), type=type_, body=body, **about).returning(Event)).one()
-
-    def _address(self, session: Session, event: Event, callback_url: str | None, wanted: list[str] | None) -> list[Hint]:
-        """One delivery for the callback and one for each standing endpoint that wants this event."""
-        targets: list[tuple[str, str | None]] = []
-        if callback_url and event.type in (DEFAULT_EVENTS if wanted is None else wanted):
-            targets.append((callback_url, None))
-        endpoints = session.scalars(
-            select(WebhookEndpoint).where(
-                col(WebhookEndpoint.tenant_id) == event.tenant_id, col(WebhookEndpoint.disabled_at).is_(None)
+    def _tell(self, session: Session, jobs: Sequence[Job], type_: str) -> dict[str, list[Hint]]:
+        """Events and deliveries of jobs that just moved; the hints by job."""
+        artifacts: dict[str, list[Artifact]] = {job.id: [] for job in jobs}
+        finished = [job.id for job in jobs if job.status in FINAL]
+        rows = select(Artifact).where(col(Artifact.job_id).in_(finished)).order_by(col(Artifact.index))
+        for artifact in session.scalars(rows) if finished else ():
+            artifacts[artifact.job_id].append(artifact)
+        named = [job.attempt_id for job in jobs if job.attempt_id]
+        attempts = {row.id: row for row in session.scalars(select(Attempt).where(col(Attempt.id).in_(named)))} if named else {}
+        told = [
+            _Told(
+                job.tenant_id,
+                job.callback_url,
+                job.events,
+                {"job_id": job.id, "version": job.version},
+                view.job_view(
+                    job, artifacts[job.id], attempts.get(job.attempt_id or ""), link=self.link, link_ttl_s=self.link_ttl_s
+                ),
             )
+            for job in jobs
+        ]
+        return dict(zip((job.id for job in jobs), self._record(session, type_, told), strict=True))
+
+    def _record(self, session: Session, type_: str, told: Sequence[_Told]) -> list[list[Hint]]:
+        """Write the events, and one delivery for each callback and each standing endpoint that wants them; hints in order."""
+        tenants = {one.tenant_id for one in told}
+        standing = select(WebhookEndpoint).where(
+            col(WebhookEndpoint.tenant_id).in_(tenants), col(WebhookEndpoint.disabled_at).is_(None)
         )
-        targets += [(one.url, one.id) for one in endpoints if event.type in (DEFAULT_EVENTS if one.events is None else one.events)]
-        hints = []
-        for url, endpoint_id in targets:
-            delivery_id = new_id("dlv")
-            session.execute(
-                insert(Delivery).values(
-                    id=delivery_id,
-                    event_id=event.id,
-                    tenant_id=event.tenant_id,
-                    job_id=event.job_id,
-                    endpoint_id=endpoint_id,
-                    url=url,
-                    due_at=after(self.hint_s),
-                )
-            )
-            hints.append(Hint(delivery_id, 0))
+        endpoints = [one for one in session.scalars(standing) if _wants(one.events, type_)]
+        at = datetime.now(UTC)
+        events: list[dict[str, Any]] = []
+        deliveries: list[dict[str, Any]] = []
+        hints: list[list[Hint]] = []
+        for one in told:
+            # The body is frozen here: every try of every receiver sends these very bytes, so a signature can be checked in a log.
+            envelope = view.event_envelope(type_, at, one.data)
+            body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
+            event = {"id": new_id("evt"), "tenant_id": one.tenant_id, "type": type_, "body": body, **one.about}
+            events.append(event)
+            targets: list[tuple[str, str | None]] = []
+            if one.callback_url and _wants(one.wanted, type_):
+                targets.append((one.callback_url, None))
+            targets += [(endpoint.url, endpoint.id) for endpoint in endpoints if endpoint.tenant_id == one.tenant_id]
+            rows = [
+                {
+                    "id": new_id("dlv"),
+                    "event_id": event["id"],
+                    "tenant_id": one.tenant_id,
+                    "job_id": one.about.get("job_id"),
+                    "endpoint_id": endpoint_id,
+                    "url": url,
+                }
+                for url, endpoint_id in targets
+            ]
+            deliveries += rows
+            hints.append([Hint(row["id"], 0) for row in rows])
+        session.execute(insert(Event), events)
+        if deliveries:
+            # executemany takes values, not SQL expressions: the database's clock is asked once for all of them.
+            due_at = session.execute(select(after(self.hint_s))).scalar_one()
+            session.execute(insert(Delivery), [{**row, "due_at": due_at} for row in deliveries])
         return hints
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Something to tell: of whom, to whom, and what."""
+
+    tenant_id: str
+    callback_url: str | None
+    wanted: list[str] | None
+    about: dict[str, Any]
+    data: dict[str, Any]
+
+
+def _wants(events: list[str] | None, type_: str) -> bool:
+    return type_ in (DEFAULT_EVENTS if events is None else events)
 
 
 def count_by_status(session: Session, batch_id: str) -> dict[str, int]:
     rows = session.execute(select(col(Job.status), func.count()).where(col(Job.batch_id) == batch_id).group_by(col(Job.status)))
-    return {status: count for status, count in rows}
+    return dict(rows.tuples().all())

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -75,10 +77,11 @@ class Settings(BaseSettings):
         le=10_000,
         description="jobs of one modality released to the queue or on their way to the provider at once",
     )
-    windows: dict[str, int] = Field(default_factory=dict, description='`window` for single modalities, JSON: {"video": 200}')
+    windows: Annotated[dict[str, int], NoDecode] = Field(
+        default_factory=dict, description='`window` for single modalities, JSON: {"video": 200}'
+    )
     collect_window: int = Field(16, ge=1, le=10_000, description="jobs of one modality whose outputs are fetched at once")
     poll_batch: int = Field(200, ge=1, le=1000, description="jobs asked for by one poll task")
-    connections_per_client: int = Field(20, ge=1, le=200, description="connections of one HTTP client; pools are linear in them")
 
     # Times, in seconds ------------------------------------------------------------------------------------------------
     tick_s: float = Field(0.5, ge=0.05, le=60, description="how often beat looks for what is due")
@@ -172,6 +175,16 @@ class Settings(BaseSettings):
             raise ValueError("must start with whsec_ (`mediamill config --new-secret` makes one)")
         return value
 
+    @field_validator("windows", mode="before")
+    @classmethod
+    def _read_windows(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError('must be JSON like {"video": 200}') from None
+
     @field_validator("windows")
     @classmethod
     def _windows(cls, value: dict[str, int]) -> dict[str, int]:
@@ -235,6 +248,7 @@ def _explain(detail: Any) -> str:
     field = Settings.model_fields.get(str(location))
     name = str(location) if str(location).isupper() else variable(str(location))
     secret = field is not None and "SecretStr" in str(field.annotation)
-    value = "(hidden)" if secret else repr(detail["input"])[:80]
+    # An address is shown without the password in it.
+    value = "(hidden)" if secret else re.sub(r"://[^@/]*@", "://***@", repr(detail["input"]))[:80]
     reason = detail["msg"].removeprefix("Value error, ")
     return f"{name}={value}: {reason}" + (f" ({field.description})" if field is not None else "")

@@ -215,7 +215,7 @@ def _chains(value: Any, loc: str) -> Iterator[str]:
             yield loc
         else:
             for name, part in value.items():
-                yield from _chains(part, f"{loc}.{name}")
+                yield from _chains(part, f"{loc}.{_cut(name)}")
     elif isinstance(value, list):
         for place, part in enumerate(value):
             yield from _chains(part, f"{loc}[{place}]")
@@ -245,8 +245,14 @@ def _shape_problems(error: ValidationError) -> Iterator[Problem]:
 def _path(parts: Iterable[object]) -> str:
     path = ""
     for part in parts:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        name = _cut(str(part))
+        path += f"[{part}]" if isinstance(part, int) else f".{name}" if path else name
     return path
+
+
+def _cut(name: str) -> str:
+    """The name of a field as a problem may show it: it is the sender's own text, and may be of any length."""
+    return name if len(name) <= _SHOWN_CHARS else name[: _SHOWN_CHARS - 1] + "…"
 
 
 def _explain(error: jsonschema_rs.ValidationError) -> Problem:
@@ -260,7 +266,7 @@ def _explain(error: jsonschema_rs.ValidationError) -> Problem:
             return Problem(f"{loc}.{broken.property}", "missing_field", "is required")
         case "additionalProperties":
             names = list(broken.unexpected)
-            return Problem(f"{loc}.{names[0]}"[:200], "unknown_field", "is not a field of this operation")
+            return Problem(f"{loc}.{_cut(names[0])}", "unknown_field", "is not a field of this operation")
         case "maximum" | "exclusiveMaximum":
             return Problem(loc, "out_of_range", f"must be at most {rule}")
         case "minimum" | "exclusiveMinimum":
@@ -276,6 +282,8 @@ def _explain(error: jsonschema_rs.ValidationError) -> Problem:
         case "enum":
             options = ", ".join(json.dumps(option) for option in broken.options)
             return Problem(loc, "not_one_of", f"must be one of {options}")
+        case "const":
+            return Problem(loc, "not_one_of", f"must be {json.dumps(broken.expected_value)}")
         case "type":
             return Problem(loc, "wrong_type", f"must be {_types(error.message)}")
         case "pattern":

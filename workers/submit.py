@@ -196,9 +196,9 @@ def _requeue(context: Context, job: Job, error: JobError, retry_after_s: float |
             actor=context.owner,
             if_fence=job.fence,
             reason=error.message[:500],
-            due_at=after(policy.backoff_s(job.oddities, retry_after_s)),
+            due_at=after(policy.backoff_s(max(job.attempts, job.oddities), retry_after_s)),
             released_at=None,
-            oddities=Job.oddities + 1,
+            oddities=Job.oddities + (1 if counts else 0),
             crashes=0,
         )
     finish.told(context, moved)

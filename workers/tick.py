@@ -18,10 +18,10 @@ from jobs.db import now
 from jobs.errors import JobError
 from jobs.life import Moved
 from jobs.models import Attempt, Job
-from jobs.queries import attempts, events, idempotency, schedule
+from jobs.queries import attempts, batches, events, idempotency, schedule
 from jobs.states import MODALITIES
 from storage import spool
-from workers import dispatch, finish, submit
+from workers import cancel, dispatch, finish, submit
 from workers.context import Context
 
 log = structlog.get_logger()
@@ -47,6 +47,7 @@ def tick(context: Context) -> None:
         (found.lookups, partial(dispatch.hand_out_lookups, context)),
         (found.deliveries, partial(dispatch.hand_out_deliveries, context)),
         (found.events, partial(_feed, context)),
+        (found.canceled_batches, partial(_canceled_batches, context)),
         (found.batches, partial(_batches, context)),
         (next(_ticks) % _HOUSEKEEPING_EVERY == 0, partial(_housekeeping, context)),
     ]
@@ -85,7 +86,8 @@ def _silent_submits(context: Context) -> None:
 
 def _rescue(context: Context, session: Session, job: Job, attempt: Attempt | None) -> Moved | None:
     match attempt.state if attempt else None:
-        case "sending":
+        # "unknown": the loss was written down, the move that follows from it was not.
+        case "sending" | "unknown":
             error = JobError(
                 code="upstream_outcome_unknown",
                 message="The worker died around the paid call: nobody can tell whether the provider took it.",
@@ -124,7 +126,16 @@ def _rescue(context: Context, session: Session, job: Job, attempt: Attempt | Non
         case _:
             reason = "the worker died before the paid call"
             return context.life.move(
-                session, job.id, "requeue", actor=context.owner, if_fence=job.fence, reason=reason, due_at=now(), released_at=None
+                session,
+                job.id,
+                "requeue",
+                actor=context.owner,
+                if_fence=job.fence,
+                reason=reason,
+                due_at=now(),
+                released_at=None,
+                # It may be asleep, not dead: under the old fence it would still commit its intent, and pay a second time.
+                fence=Job.fence + 1,
             )
 
 
@@ -158,6 +169,13 @@ def _deadline(*, started: bool) -> JobError:
 def _feed(context: Context) -> None:
     with context.database.transaction() as session:
         events.number(session)
+
+
+def _canceled_batches(context: Context) -> None:
+    with context.database.read() as session:
+        found = batches.canceled_unfinished(session, _MOST_RESCUES)
+    for batch_id in found:
+        cancel.cancel_some(context, batch_id, actor=context.owner, reason="its batch was canceled")
 
 
 def _batches(context: Context) -> None:

@@ -7,6 +7,7 @@ from sqlmodel import Session, col
 
 from jobs.db import now
 from jobs.models import Batch, Job
+from jobs.states import JobState
 
 
 def get(session: Session, tenant_id: str, batch_id: str) -> Batch | None:
@@ -52,3 +53,36 @@ def mark_canceled(session: Session, tenant_id: str, batch_id: str) -> bool:
 
 def add(session: Session, batch_id: str, tenant_id: str, *, total: int, callback_url: str | None, metadata: dict[str, str]) -> None:
     session.execute(insert(Batch).values(id=batch_id, tenant_id=tenant_id, total=total, callback_url=callback_url, meta=metadata))
+
+
+def hold_back(session: Session, tenant_id: str, batch_id: str) -> None:
+    """Take what has not started of a batch out of the dispatcher's sight, all at once, until each job is canceled."""
+    session.execute(
+        update(Job)
+        .where(
+            col(Job.tenant_id) == tenant_id,
+            col(Job.batch_id) == batch_id,
+            col(Job.status) == JobState.QUEUED,
+            col(Job.released_at).is_(None),
+        )
+        .values(due_at=None),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def jobs_in(session: Session, batch_id: str, status: JobState, limit: int) -> list[str]:
+    """Jobs of the batch in this state, in one order everywhere, so that two who cancel do not wait for each other in a circle."""
+    return list(
+        session.scalars(
+            select(col(Job.id)).where(col(Job.batch_id) == batch_id, col(Job.status) == status).order_by(col(Job.id)).limit(limit)
+        )
+    )
+
+
+def canceled_unfinished(session: Session, limit: int) -> list[str]:
+    """Batches that were canceled and still have open jobs."""
+    return list(
+        session.scalars(
+            select(col(Batch.id)).where(col(Batch.canceled_at).is_not(None), col(Batch.finished_at).is_(None)).limit(limit)
+        )
+    )

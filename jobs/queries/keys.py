@@ -30,7 +30,8 @@ def well_formed(key: str) -> bool:
     if not key.startswith(_PREFIX):
         return False
     body, _, checksum = key.removeprefix(_PREFIX).rpartition("_")
-    return secrets.compare_digest(_checksum(body), checksum)
+    # As bytes: text that is not ASCII cannot be compared this way, and strangers send what they like.
+    return secrets.compare_digest(_checksum(body).encode(), checksum.encode())
 
 
 def digest(key: str) -> str:

@@ -57,6 +57,7 @@ class Waiting:
     overdue: bool
     deliveries: bool
     events: bool
+    canceled_batches: bool
     batches: bool
 
 
@@ -77,9 +78,10 @@ def waiting(session: Session) -> Waiting:
         "overdue": and_(col(Job.deadline_at).is_not(None), col(Job.finished_at).is_(None), col(Job.deadline_at) <= now()),
         "deliveries": col(Delivery.due_at) <= now(),
         "events": col(Event.sequence).is_(None),
+        "canceled_batches": and_(col(Batch.canceled_at).is_not(None), col(Batch.finished_at).is_(None)),
         "batches": and_(col(Batch.finished_at).is_(None), ~open_job),
     }
-    tables: dict[str, Any] = {"deliveries": Delivery.id, "events": Event.id, "batches": Batch.id}
+    tables: dict[str, Any] = {"deliveries": Delivery.id, "events": Event.id, "batches": Batch.id, "canceled_batches": Batch.id}
     answers: list[Any] = [select(tables.get(name, Job.id)).where(condition).exists() for name, condition in questions.items()]
     row = session.execute(select(*answers)).one()
     yes = {name for name, answer in zip(questions, row, strict=True) if answer}
