@@ -220,4 +220,4 @@ def _wants(events: list[str] | None, type_: str) -> bool:
 
 def count_by_status(session: Session, batch_id: str) -> dict[str, int]:
     rows = session.execute(select(col(Job.status), func.count()).where(col(Job.batch_id) == batch_id).group_by(col(Job.status)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())

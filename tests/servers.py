@@ -93,7 +93,11 @@ class Postgres:
         tables = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
         names = [row[0] for row in self._run(name, tables)]
         # Without the triggers of foreign keys no order is needed.
-        self._run(name, "SET lock_timeout = '10s'; SET session_replication_role = replica; " + "; ".join(f"DELETE FROM {table}" for table in names))
+        self._run(
+            name,
+            "SET lock_timeout = '10s'; SET session_replication_role = replica; "
+            + "; ".join(f"DELETE FROM {table}" for table in names),
+        )
         self._free[template].append(name)
 
     def drop(self, name: str) -> None:
