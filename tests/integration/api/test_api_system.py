@@ -14,6 +14,7 @@ import pytest
 import servers
 from callers import SPEECH, VIDEO, Caller, Serve, Served, picture, problem
 
+from api_stub import documents
 from jobs import catalogue
 from jobs.queries import jobs
 from storage import StorageUnavailable
@@ -125,10 +126,11 @@ def test_the_examples_of_the_description_are_what_the_api_answers(caller: Caller
     job = caller.submit()["id"]
     caller.succeed(job)
     shown = caller.job(job)
-    assert example("/v1/jobs/{job_id}", "get", "200").keys() == shown.keys()
-    assert example("/v1/jobs/{job_id}", "get", "200")["artifacts"][0].keys() == shown["artifacts"][0].keys()
+    # FastAPI leaves out what is null in an example.
+    assert example("/v1/jobs/{job_id}", "get", "200").keys() <= shown.keys() == documents.JOB.keys()
+    assert documents.JOB["artifacts"][0].keys() == shown["artifacts"][0].keys()
     batch = caller.http.post("/v1/batches", json={"jobs": [SPEECH]}).json()
-    assert example("/v1/batches", "post", "202").keys() == batch.keys()
+    assert example("/v1/batches", "post", "202").keys() <= batch.keys() == documents.BATCH.keys()
     file = caller.http.post("/v1/files", files={"file": ("a.png", picture())}).json()
     assert example("/v1/files", "post", "201").keys() == file.keys()
 
