@@ -11,10 +11,12 @@ from house import (
     RACERS,
     add_batch,
     add_job,
+    add_jobs,
     claim,
     events_of,
     history_of,
     in_transaction,
+    job_row,
     move,
     rows_of,
     tenant,
@@ -22,8 +24,11 @@ from house import (
     together,
 )
 from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
+from jobs import catalogue
+from jobs.catalogue import wire
 from jobs.db import Database, after, now
 from jobs.ids import new_id
 from jobs.models import Artifact, Batch, Delivery, Event, Job, Transition, WebhookEndpoint
@@ -263,13 +268,35 @@ def test_a_batch_whose_last_worker_died_before_completing_it_is_found(database: 
         assert schedule.unfinished_batches(session, 10) == []
 
 
+def test_many_jobs_are_moved_as_one_and_those_elsewhere_are_left_alone(database: Database) -> None:
+    who = tenant(database)
+    here = add_jobs(database, who, 3, callback_url="https://receiver.example/")
+    elsewhere = add_job(database, who, status=JobState.RUNNING)
+    ended = add_job(database, who)
+    assert move(database, ended, "cancel")
+
+    with database.transaction() as session:
+        moved = LIFE.move_all(
+            session, [*here, elsewhere, ended, "job_nobody"], "cancel", JobState.QUEUED, actor="api", reason="why"
+        )
+
+    assert {one.job.id for one in moved} == set(here)
+    for job_id in here:
+        assert history_of(database, job_id) == [(1, "cancel", "queued", "canceled")]
+        assert events_of(database, job_id) == ["job.canceled"]
+        (delivery,) = rows_of(database, Delivery, col(Delivery.job_id) == job_id)
+        (told,) = [one for one in moved if one.job.id == job_id]
+        assert [hint.delivery_id for hint in told.hints] == [delivery.id]
+    assert the_job(database, elsewhere).status == "running"
+    with pytest.raises(ValueError, match="does not leave"), database.transaction() as session:
+        LIFE.move_all(session, here, "finish", JobState.QUEUED, actor="api")
+
+
 # Idempotency --------------------------------------------------------------------------------------------------------------
 
 
 def _accept(database: Database, who: str, key: str, digest: str) -> str:
     """As the API does it: look, else make and remember, else whoever was first."""
-    from sqlalchemy.exc import IntegrityError
-
     with database.read() as session:
         if found := idempotency.earlier(session, who, key, digest):
             return found
@@ -277,19 +304,13 @@ def _accept(database: Database, who: str, key: str, digest: str) -> str:
     try:
         with database.transaction() as session:
             idempotency.remember(session, who, key, digest, job_id)
-            session.execute(insert(Job).values(_row(who, job_id)))
+            session.execute(insert(Job).values(job_row(who, id=job_id)))
     except IntegrityError:
         with database.read() as session:
             found = idempotency.earlier(session, who, key, digest)
             assert found is not None
             return found
     return job_id
-
-
-def _row(who: str, job_id: str) -> dict[str, Any]:
-    from house import job_row
-
-    return job_row(who, id=job_id)
 
 
 def test_twenty_calls_with_one_key_make_one_job(database: Database) -> None:
@@ -323,9 +344,6 @@ def test_a_key_is_forgotten_after_its_time(database: Database) -> None:
 
 def test_whatever_a_provider_answered_can_be_written_down(database: Database) -> None:
     """One value that PostgreSQL refuses would undo the statement that writes a whole batch of polls."""
-    from jobs import catalogue
-    from jobs.catalogue import wire
-
     op = catalogue.find("replicate.prediction")
     assert op is not None
     body = (

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from jobs.db import after
 from jobs.ids import new_id
 from jobs.models import Delivery, WebhookEndpoint
-from jobs.queries import deliveries, keys
+from jobs.queries import deliveries, keys, schedule
 
 
 def _told(mill: Mill, receiver: servers.Receiver, path: str = "/hook") -> Delivery:
@@ -201,8 +201,6 @@ def test_each_try_has_its_own_time_so_an_old_one_cannot_be_replayed(mill: Mill, 
 def test_a_worker_that_slept_through_its_lease_leaves_the_delivery_to_the_next(mill: Mill, receiver: servers.Receiver) -> None:
     """It may have sent the webhook too: the same id and bytes, which a receiver takes for what it is."""
     delivery = _told(mill, receiver)
-    from jobs.queries import schedule
-
     with mill.database.transaction() as session:
         stale = schedule.claim_delivery(session, delivery.id, delivery.fence, "sleeper", 60)
     assert stale is not None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import pytest
-from house import claim, events_of, history_of, let_time_pass, move, rows_of
+from house import claim, events_of, history_of, let_time_pass, move
 from mill import Mill
+from servers import eventually
 from sqlalchemy import update
 from sqlmodel import col
 
@@ -19,8 +23,7 @@ from jobs.errors import JobError
 from jobs.ids import new_client_ref, new_id
 from jobs.models import InputFile, Job
 from jobs.queries import attempts, schedule
-from jobs.states import JobState
-from workers import submit
+from workers import poll, submit
 
 KLING, SUNO, IMAGE, DALLE, SPEECH, CHAT, REPLICATE = "kling", "suno", "image", "dall-e", "speech", "chat", "replicate"
 
@@ -419,10 +422,6 @@ class _StallingStore:
 
 def _uploaded(mill: Mill) -> str:
     """A picture of the tenant's, in storage."""
-    import base64
-    import hashlib
-    import io
-
     png = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
     file_id, digest = new_id("file"), hashlib.sha256(png).hexdigest()
     mill.context.store.put(f"files/{file_id}", io.BytesIO(png), size_bytes=len(png), media_type="image/png", sha256=digest)
@@ -534,8 +533,6 @@ def test_a_job_that_was_canceled_while_running_stays_canceled_whatever_its_task_
     assert move(mill.database, job_id, "cancel", actor="api")
     mill.upstream.wait_finished()
     mill.poll(job_id)
-    from workers import poll
-
     poll.poll(mill.context, [(job_id, running.fence)])
     mill.collect(job_id)
     job = mill.job(job_id)
@@ -555,8 +552,6 @@ def test_a_job_that_was_canceled_while_it_was_being_submitted_remembers_the_task
     job_id = ordered(mill, SUNO, "timeout_after_accept delay=0.5")
     submitting = threading.Thread(target=submit.submit, args=(mill.context, job_id, 0))
     submitting.start()
-    from servers import eventually
-
     eventually(lambda: mill.calls, what="the call")
     assert move(mill.database, job_id, "cancel", actor="api")
     submitting.join(20)
@@ -639,17 +634,3 @@ def test_one_look_at_many_jobs_writes_down_what_each_of_them_said(mill: Mill) ->
         "never_finishes": "running",
         "none": "collecting",
     }
-
-
-def test_a_batch_is_told_complete_by_the_step_that_ended_its_last_job(mill: Mill) -> None:
-    from house import add_batch
-
-    from jobs.models import Batch, Event
-
-    batch_id, _ = add_batch(mill.database, mill.tenant_id, 1, callback_url="http://127.0.0.1:1/")
-    (job,) = rows_of(mill.database, Job, col(Job.batch_id) == batch_id)
-    with mill.database.transaction() as session:
-        session.execute(update(Job).where(col(Job.id) == job.id).values(input={"prompt": "x [[simulate:invalid]]"}))
-    assert mill.run(job.id).status == JobState.FAILED
-    assert rows_of(mill.database, Batch)[0].finished_at is not None
-    assert [event.type for event in rows_of(mill.database, Event, col(Event.batch_id) == batch_id)] == ["batch.completed"]
