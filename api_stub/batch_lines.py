@@ -25,6 +25,8 @@ _LINES_PER_JOB = 4
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|[\[\]{},]', re.DOTALL)
 
 
+#: White space that may stand around an item and is not counted as its own.
+_AROUND_BYTES = 4096
 #: Enough of a key to tell whether it says "jobs", however it is escaped.
 _KEY_BYTES = 32
 
@@ -106,7 +108,7 @@ def cut_jobs(body: mmap.mmap, limits: Limits) -> Cut:
     array, spans = _find_array(body, limits)
     start, end = array or (0, 0)
     if len(body) - (end - start) > limits.envelope_bytes:
-        raise ApiProblem(413, "body_too_large", f"what stands beside the jobs may have {limits.envelope_bytes:,} bytes")
+        raise _envelope_too_large(limits)
     rest = body[:start] + b"[]" + body[end:] if array else body[:]
     return Cut(parse(rest), spans)
 
@@ -118,12 +120,17 @@ def _find_array(body: mmap.mmap, limits: Limits) -> tuple[tuple[int, int] | None
     spans: list[tuple[int, int]] = []
     found: tuple[int, int] | None = None
     for token in _TOKEN.finditer(body):
-        first = token.group()[:1]
+        # Told at once, so that a body of nothing but brackets keeps nobody busy.
+        if item_start >= 0 and token.end() - item_start > limits.line_bytes + _AROUND_BYTES:
+            raise _too_long(len(spans) + 1, limits)
+        if item_start < 0 and token.end() - (found[1] - found[0] if found else 0) > limits.envelope_bytes:
+            raise _envelope_too_large(limits)
+        first = body[token.start() : token.start() + 1]
         if first == b'"':
             if not token.group(1) or token.end() - token.start() < 2:
                 raise JsonRefused(400, "malformed_json", f"a string without an end at byte {token.start()}")
             if depth == 1 and key_comes:
-                key, key_comes = token.group()[:_KEY_BYTES], False
+                key, key_comes = body[token.start() : min(token.end(), token.start() + _KEY_BYTES)], False
         elif first in b"{[":
             depth += 1
             key_comes = depth == 1
@@ -162,6 +169,10 @@ def too_many_jobs(limits: Limits) -> ApiProblem:
         f"a batch may have {limits.jobs:,} jobs; send the rest as another one",
         headers={"Connection": "close"},
     )
+
+
+def _envelope_too_large(limits: Limits) -> ApiProblem:
+    return ApiProblem(413, "body_too_large", f"what stands beside the jobs may have {limits.envelope_bytes:,} bytes")
 
 
 def _too_long(line: int, limits: Limits) -> ApiProblem:

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from jobs import catalogue, policy
-from jobs.catalogue import wire
+from jobs.catalogue import answers, outcomes, wire
 from jobs.catalogue.spec import Operation, compiled
 from jobs.db import after
 from jobs.errors import JobError, UpstreamDetail
@@ -110,7 +110,7 @@ def _outputs(context: Context, job: Job, op: Operation, attempt: Attempt) -> tup
     except StorageError as error:
         raise _storage_trouble(error) from error
     outcome = wire.read_submit(op, 200, {}, body)
-    if not isinstance(outcome, wire.Answered):
+    if not isinstance(outcome, outcomes.Answered):
         raise Trouble(_problem("upstream_bad_response", "The spooled answer holds no result."), again=False)
     return outcome.result.outputs, outcome.result.values
 
@@ -201,7 +201,7 @@ def _download(context: Context, output: dict[str, Any], spool: Spool) -> None:
         gone = got.status in _GONE
         code = "output_expired" if gone else "output_unreachable"
         problem = _problem(code, f"The address of an output answers HTTP {got.status}.", retryable=True)
-        said = wire.tidy(got.excerpt[:200].decode("utf-8", "replace"))
+        said = answers.tidy(got.excerpt[:200].decode("utf-8", "replace"))
         problem.upstream = UpstreamDetail(status=got.status, message=said)
         raise Trouble(problem, fresh=gone)
 

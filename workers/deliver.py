@@ -8,7 +8,7 @@ import structlog
 from standardwebhooks import Webhook
 
 from jobs import policy
-from jobs.catalogue.wire import retry_after_s
+from jobs.catalogue.answers import retry_after_s
 from jobs.models import Delivery, Event, WebhookEndpoint
 from jobs.queries import deliveries, schedule
 from workers import egress

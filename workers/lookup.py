@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from jobs import catalogue, policy
-from jobs.catalogue import wire
+from jobs.catalogue import outcomes
 from jobs.catalogue.spec import Operation
 from jobs.db import after, now
 from jobs.errors import JobError
@@ -36,7 +36,7 @@ def look_up(context: Context, job_id: str, fence: int) -> None:
         _decide(context, job, "its provider cannot be searched")
         return
     found = upstream.look_up(context, op, attempt.client_ref)
-    if isinstance(found, wire.Accepted):
+    if isinstance(found, outcomes.Accepted):
         _adopt(context, job, op, attempt, found)
         return
     looks = job.polls + 1
@@ -44,13 +44,13 @@ def look_up(context: Context, job_id: str, fence: int) -> None:
     if wait_s is not None:
         with context.database.transaction() as session:
             schedule.touch(session, job.id, job.fence, polls=looks, due_at=after(wait_s), lease_owner=None)
-    elif isinstance(found, wire.NotVisible) and op.dedupe.absence_proves:
+    elif isinstance(found, outcomes.NotVisible) and op.dedupe.absence_proves:
         _resubmit(context, job, "the provider does not have it, which proves that it was never taken")
     else:
         _decide(context, job, f"it was not found in {looks} looks, which proves nothing")
 
 
-def _adopt(context: Context, job: Job, op: Operation, attempt: Attempt, found: wire.Accepted) -> None:
+def _adopt(context: Context, job: Job, op: Operation, attempt: Attempt, found: outcomes.Accepted) -> None:
     try:
         with context.database.transaction() as session:
             attempts.accept(session, attempt.id, found.task_id, found.request_id)

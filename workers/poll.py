@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import structlog
 
 from jobs import catalogue, policy
-from jobs.catalogue import wire
+from jobs.catalogue import outcomes
 from jobs.catalogue.spec import Operation, Poll
 from jobs.db import now
 from jobs.errors import JobError
@@ -38,13 +38,13 @@ def poll(context: Context, pairs: Sequence[tuple[str, int]]) -> None:
         else:
             asked.append((job, op, op.poll, attempt))
     tasks = [upstream.Task(job.id, op, attempt.upstream_id or "") for job, op, _, attempt in asked]
-    outcomes = upstream.poll(context, tasks)
+    said = upstream.poll(context, tasks)
 
     snoozed: list[Snooze] = []
     done: set[str] = set()
     for job, _, rules, attempt in asked:
-        outcome = outcomes[job.id]
-        if isinstance(outcome, wire.Done):
+        outcome = said[job.id]
+        if isinstance(outcome, outcomes.Done):
             _collect(context, job, attempt, outcome)
             done.add(job.modality)
         elif (verdict := _verdict(job, rules, outcome)) is not None:
@@ -56,7 +56,7 @@ def poll(context: Context, pairs: Sequence[tuple[str, int]]) -> None:
     dispatch.nudge_outputs(context, done)
 
 
-def _collect(context: Context, job: Job, attempt: Attempt, outcome: wire.Done) -> None:
+def _collect(context: Context, job: Job, attempt: Attempt, outcome: outcomes.Done) -> None:
     with context.database.transaction() as session:
         moved = context.life.move(
             session,
@@ -75,12 +75,12 @@ def _collect(context: Context, job: Job, attempt: Attempt, outcome: wire.Done) -
     finish.told(context, moved)
 
 
-def _verdict(job: Job, rules: Poll, outcome: wire.PollOutcome) -> JobError | None:
+def _verdict(job: Job, rules: Poll, outcome: outcomes.PollOutcome) -> JobError | None:
     """The error that ends the job, or None while there is hope."""
-    if isinstance(outcome, wire.Failed):
+    if isinstance(outcome, outcomes.Failed):
         return outcome.error
     running_s = _seconds_since(job.accepted_at)
-    if isinstance(outcome, wire.NotVisible) and running_s > rules.visible_after_s and job.oddities >= 2:
+    if isinstance(outcome, outcomes.NotVisible) and running_s > rules.visible_after_s and job.oddities >= 2:
         return outcome.error.model_copy(
             update={
                 "code": "upstream_lost_job",
@@ -88,7 +88,7 @@ def _verdict(job: Job, rules: Poll, outcome: wire.PollOutcome) -> JobError | Non
                 "may_have_been_charged": True,
             }
         )
-    if isinstance(outcome, wire.Puzzling) and outcome.error.code != "rate_limited" and job.oddities >= policy.MOST_ODDITIES:
+    if isinstance(outcome, outcomes.Puzzling) and outcome.error.code != "rate_limited" and job.oddities >= policy.MOST_ODDITIES:
         return outcome.error.model_copy(update={"may_have_been_charged": True})
     if running_s > rules.give_up_s:
         return JobError(
@@ -100,9 +100,9 @@ def _verdict(job: Job, rules: Poll, outcome: wire.PollOutcome) -> JobError | Non
     return None
 
 
-def _snooze(job: Job, rules: Poll, outcome: wire.PollOutcome) -> Snooze:
+def _snooze(job: Job, rules: Poll, outcome: outcomes.PollOutcome) -> Snooze:
     wait_s = policy.next_poll_s(rules, job.polls + 1, getattr(outcome, "retry_after_s", None))
-    if isinstance(outcome, wire.Running):
+    if isinstance(outcome, outcomes.Running):
         if outcome.strange:
             log.warning("strange_status", operation=job.operation, job_id=job.id, status=outcome.upstream_status)
         # Progress never runs backwards for the reader, whatever the provider says.

@@ -15,7 +15,7 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 
 from jobs import catalogue, policy
-from jobs.catalogue import wire
+from jobs.catalogue import outcomes, wire
 from jobs.catalogue.spec import Operation
 from jobs.db import after, now
 from jobs.errors import JobError
@@ -88,27 +88,27 @@ def _call(context: Context, job: Job, op: Operation) -> None:
         _record(context, job, op, attempt_id, outcome, spool)
 
 
-def _record(context: Context, job: Job, op: Operation, attempt_id: str, outcome: wire.SubmitOutcome, spool: Spool) -> None:
+def _record(context: Context, job: Job, op: Operation, attempt_id: str, outcome: outcomes.SubmitOutcome, spool: Spool) -> None:
     match outcome:
-        case wire.Accepted():
+        case outcomes.Accepted():
             _accepted(context, job, op, attempt_id, outcome)
-        case wire.Answered():
+        case outcomes.Answered():
             _answered(context, job, attempt_id, outcome, spool)
-        case wire.Rejected(error):
+        case outcomes.Rejected(error):
             with context.database.transaction() as session:
                 attempts.end(session, attempt_id, "rejected", error)
             finish.fail(context, job, error)
-        case wire.NotAccepted(error, retry_after_s):
+        case outcomes.NotAccepted(error, retry_after_s):
             with context.database.transaction() as session:
                 attempts.end(session, attempt_id, "not_sent" if error.code == "upstream_unreachable" else "not_accepted", error)
             _requeue(context, job, error, retry_after_s)
-        case wire.Lost(error):
+        case outcomes.Lost(error):
             with context.database.transaction() as session:
                 attempts.end(session, attempt_id, "unknown", error)
             lose(context, job, op, error)
 
 
-def _accepted(context: Context, job: Job, op: Operation, attempt_id: str, outcome: wire.Accepted) -> None:
+def _accepted(context: Context, job: Job, op: Operation, attempt_id: str, outcome: outcomes.Accepted) -> None:
     try:
         # On its own, and under no fence: whoever holds the job by now, that the provider has this task is a fact.
         with context.database.transaction() as session:
@@ -141,7 +141,7 @@ def _accepted(context: Context, job: Job, op: Operation, attempt_id: str, outcom
     finish.told(context, moved)
 
 
-def _answered(context: Context, job: Job, attempt_id: str, outcome: wire.Answered, spool: Spool) -> None:
+def _answered(context: Context, job: Job, attempt_id: str, outcome: outcomes.Answered, spool: Spool) -> None:
     key = f"spool/{job.id}/{attempt_id}"
     try:
         finish.patiently(

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.catalogue import wire
+from jobs.catalogue import outcomes, wire
 from jobs.catalogue.spec import Operation
 from jobs.errors import JobError, UpstreamDetail
 from storage.spool import Spool
@@ -29,12 +29,12 @@ class Task:
     task_id: str
 
 
-def submit(context: Context, op: Operation, request: wire.Request, spool: Spool) -> wire.SubmitOutcome:
+def submit(context: Context, op: Operation, request: wire.Request, spool: Spool) -> outcomes.SubmitOutcome:
     """The paid call, once. A synchronous answer goes to `spool` as it arrives; it is the only copy of what was paid for."""
     return context.loop.run(_submit(context, op, request, spool))
 
 
-async def _submit(context: Context, op: Operation, request: wire.Request, spool: Spool) -> wire.SubmitOutcome:
+async def _submit(context: Context, op: Operation, request: wire.Request, spool: Spool) -> outcomes.SubmitOutcome:
     settings = context.settings
     client = context.calls.take()
     total_s = op.submit.total_s or settings.submit_total_s
@@ -68,11 +68,11 @@ async def _submit(context: Context, op: Operation, request: wire.Request, spool:
             fresh_connection=True,
         )
     except egress.NotSent as error:
-        return wire.NotAccepted(
+        return outcomes.NotAccepted(
             JobError(code="upstream_unreachable", message=f"The gateway could not be reached: {error}", retryable=True), None
         )
     except egress.AnswerLost as error:
-        return wire.Lost(
+        return outcomes.Lost(
             JobError(
                 code="upstream_outcome_unknown",
                 message=f"The paid call was sent, but its answer was lost: {error}",
@@ -88,27 +88,27 @@ async def _submit(context: Context, op: Operation, request: wire.Request, spool:
     return wire.read_submit(op, streamed.status, streamed.headers, body)
 
 
-def poll(context: Context, tasks: Sequence[Task]) -> dict[str, wire.PollOutcome]:
+def poll(context: Context, tasks: Sequence[Task]) -> dict[str, outcomes.PollOutcome]:
     """What each task is doing, by job id. All requests run at once; one asks for many where the provider allows it."""
     return context.loop.run(_poll(context, tasks))
 
 
-async def _poll(context: Context, tasks: Sequence[Task]) -> dict[str, wire.PollOutcome]:
+async def _poll(context: Context, tasks: Sequence[Task]) -> dict[str, outcomes.PollOutcome]:
     gate = asyncio.Semaphore(_CONCURRENT_POLLS)
-    outcomes: dict[str, wire.PollOutcome] = {}
+    said: dict[str, outcomes.PollOutcome] = {}
 
     async def alone(task: Task) -> None:
         async with gate:
-            outcomes[task.job_id] = await _poll_one(context, task)
+            said[task.job_id] = await _poll_one(context, task)
 
     async def together(op: Operation, group: Sequence[Task]) -> None:
         async with gate:
             found = await _poll_many(context, op, group)
-        if isinstance(found, wire.Puzzling):
-            outcomes.update({task.job_id: found for task in group})
+        if isinstance(found, outcomes.Puzzling):
+            said.update({task.job_id: found for task in group})
             return
         left_out = [task for task in group if task.task_id not in found]
-        outcomes.update({task.job_id: found[task.task_id] for task in group if task.task_id in found})
+        said.update({task.job_id: found[task.task_id] for task in group if task.task_id in found})
         await asyncio.gather(*(alone(task) for task in left_out))
 
     work = []
@@ -119,37 +119,37 @@ async def _poll(context: Context, tasks: Sequence[Task]) -> dict[str, wire.PollO
         else:
             work += [together(op, group[start : start + batch.most]) for start in range(0, len(group), batch.most)]
     await asyncio.gather(*work)
-    return outcomes
+    return said
 
 
-async def _poll_one(context: Context, task: Task) -> wire.PollOutcome:
+async def _poll_one(context: Context, task: Task) -> outcomes.PollOutcome:
     request = wire.poll_request(task.operation, task.task_id)
     answer = await _ask(context, request)
-    if isinstance(answer, wire.Puzzling):
+    if isinstance(answer, outcomes.Puzzling):
         return answer
     return wire.read_poll(task.operation, answer.status, answer.headers, answer.body)
 
 
-async def _poll_many(context: Context, op: Operation, group: Sequence[Task]) -> dict[str, wire.PollOutcome] | wire.Puzzling:
+async def _poll_many(context: Context, op: Operation, group: Sequence[Task]) -> dict[str, outcomes.PollOutcome] | outcomes.Puzzling:
     answer = await _ask(context, wire.batch_poll_request(op, [task.task_id for task in group]), many=len(group))
-    if isinstance(answer, wire.Puzzling):
+    if isinstance(answer, outcomes.Puzzling):
         return answer
     return wire.read_batch_poll(op, answer.status, answer.headers, answer.body)
 
 
-def look_up(context: Context, op: Operation, client_ref: str) -> wire.Accepted | wire.NotVisible | wire.Puzzling:
+def look_up(context: Context, op: Operation, client_ref: str) -> outcomes.Accepted | outcomes.NotVisible | outcomes.Puzzling:
     """Whether the task of a lost answer exists, asked by our own name for it."""
 
-    async def ask() -> wire.Accepted | wire.NotVisible | wire.Puzzling:
+    async def ask() -> outcomes.Accepted | outcomes.NotVisible | outcomes.Puzzling:
         answer = await _ask(context, wire.lookup_request(op, client_ref))
-        if isinstance(answer, wire.Puzzling):
+        if isinstance(answer, outcomes.Puzzling):
             return answer
         return wire.read_lookup(op, answer.status, answer.headers, answer.body)
 
     return context.loop.run(ask())
 
 
-async def _ask(context: Context, request: wire.Request, *, many: int = 1) -> egress.Answer | wire.Puzzling:
+async def _ask(context: Context, request: wire.Request, *, many: int = 1) -> egress.Answer | outcomes.Puzzling:
     """A request that costs nothing and may be repeated."""
     settings = context.settings
     try:
@@ -163,7 +163,7 @@ async def _ask(context: Context, request: wire.Request, *, many: int = 1) -> egr
             cap_bytes=settings.max_answer_bytes * (1 + many // 10),
         )
     except egress.EgressError as error:
-        return wire.Puzzling(
+        return outcomes.Puzzling(
             JobError(code="upstream_unreachable", message=f"The gateway did not answer a status request: {error}", retryable=True)
         )
 

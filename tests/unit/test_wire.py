@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import catalogue
-from jobs.catalogue import wire
+from jobs.catalogue import answers, wire
+from jobs.catalogue.outcomes import Accepted, Answered, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
 from jobs.catalogue.spec import Operation
-from jobs.catalogue.wire import Accepted, Answered, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
 
 ASYNC = ("kling.text_to_video", "replicate.prediction", "suno.music")
 SYNC_JSON = ("openai.chat", "openai.image_generation", "seedream.image_generation")
@@ -768,8 +768,8 @@ def test_a_task_id_is_quoted_before_it_becomes_a_path(name: str) -> None:
     ],
 )
 def test_retry_after_is_believed_within_reason(value: str, seconds: float | None) -> None:
-    assert wire.retry_after_s({"retry-after": value}) == seconds
-    assert wire.retry_after_s({}) is None
+    assert answers.retry_after_s({"retry-after": value}) == seconds
+    assert answers.retry_after_s({}) is None
 
 
 @pytest.mark.parametrize(
@@ -804,7 +804,7 @@ def test_the_providers_name_for_the_request_is_kept_for_its_support(
     ],
 )
 def test_somebody_elses_words_are_made_safe(said: str, absent: str) -> None:
-    tidied = wire.tidy(said)
+    tidied = answers.tidy(said)
     assert tidied is not None
     assert absent not in tidied
 

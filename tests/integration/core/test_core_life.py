@@ -28,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from jobs import catalogue
-from jobs.catalogue import wire
+from jobs.catalogue import outcomes, wire
 from jobs.db import Database, after, now
 from jobs.ids import new_id
 from jobs.models import Artifact, Batch, Delivery, Event, Job, Transition, WebhookEndpoint
@@ -350,7 +350,7 @@ def test_whatever_a_provider_answered_can_be_written_down(database: Database) ->
         b'{"status":"succeeded","output":{"a\\u0000b":"c\\u0000d \\ud800 \\u00fc","n":[1e999,0.5]},"metrics":{"deep":' + b"[" * 150
     )
     outcome = wire.read_poll(op, 200, {}, body + b"]" * 150 + b"}}")
-    assert isinstance(outcome, wire.Done)
+    assert isinstance(outcome, outcomes.Done)
     job_id = add_job(database, tenant(database), status=JobState.RUNNING, operation=op.name)
     assert move(database, job_id, "collect", output=outcome.values)
     assert move(database, job_id, "finish")
