@@ -84,13 +84,28 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        with Session(self._write, expire_on_commit=False) as session, session.begin():
+        with self._session(self._write) as session:
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with Session(self._read, expire_on_commit=False) as session, session.begin():
+        with self._session(self._read) as session:
             yield session
+
+    @contextmanager
+    def _session(self, engine: Engine) -> Iterator[Session]:
+        session = Session(engine, expire_on_commit=False)
+        try:
+            session.begin()
+            yield session
+            session.commit()
+        except BaseException:
+            # SQLite: a statement whose rows nobody read to the end (its cursor lives on in the traceback) would hold its lock
+            # into the next transaction of this connection. A new connection costs a fraction of a millisecond.
+            session.invalidate() if self.sqlite else session.rollback()
+            raise
+        finally:
+            session.close()
 
     def dispose(self) -> None:
         self._write.dispose()

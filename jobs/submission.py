@@ -25,6 +25,8 @@ from jobs.models import Job
 from jobs.states import EVENT_TYPES, JOB_EVENTS, JobState
 
 _SHOWN_CHARS = 64
+#: Unknown fields named one by one; whoever sends more has another problem.
+_MOST_UNKNOWN = 20
 
 
 class Problem(NamedTuple):
@@ -196,7 +198,7 @@ def _unknown_operation(name: str) -> str:
 
 
 def _input_problems(operation: Operation, given: dict[str, Any], files_missing: FilesMissing) -> list[Problem]:
-    problems = [_explain(error) for error in operation.validator.iter_errors(given)]
+    problems = [problem for error in operation.validator.iter_errors(given) for problem in _explain(error)]
     files = set(files_in(given))
     problems += [
         Problem("input", "unknown_file", f"{shown(file_id)} is no file of yours")
@@ -255,7 +257,7 @@ def _cut(name: str) -> str:
     return name if len(name) <= _SHOWN_CHARS else name[: _SHOWN_CHARS - 1] + "…"
 
 
-def _explain(error: jsonschema_rs.ValidationError) -> Problem:
+def _explain(error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
     """One broken rule of an input schema as a sentence with the limit in it."""
     loc = _path(["input", *error.instance_path])
     broken: Any = error.kind  # one class per rule, each with its own fields
@@ -263,39 +265,39 @@ def _explain(error: jsonschema_rs.ValidationError) -> Problem:
     rule = getattr(broken, "limit", None)
     match kind:
         case "required":
-            return Problem(f"{loc}.{broken.property}", "missing_field", "is required")
+            yield Problem(f"{loc}.{broken.property}", "missing_field", "is required")
         case "additionalProperties":
-            names = list(broken.unexpected)
-            return Problem(f"{loc}.{_cut(names[0])}", "unknown_field", "is not a field of this operation")
+            for name in list(broken.unexpected)[:_MOST_UNKNOWN]:
+                yield Problem(f"{loc}.{_cut(name)}", "unknown_field", "is not a field of this operation")
         case "maximum" | "exclusiveMaximum":
-            return Problem(loc, "out_of_range", f"must be at most {rule}")
+            yield Problem(loc, "out_of_range", f"must be at most {rule}")
         case "minimum" | "exclusiveMinimum":
-            return Problem(loc, "out_of_range", f"must be at least {rule}")
+            yield Problem(loc, "out_of_range", f"must be at least {rule}")
         case "maxLength":
-            return Problem(loc, "too_long", f"must have at most {rule} characters")
+            yield Problem(loc, "too_long", f"must have at most {rule} characters")
         case "minLength":
-            return Problem(loc, "too_short", f"must have at least {rule} characters")
+            yield Problem(loc, "too_short", f"must have at least {rule} characters")
         case "maxItems":
-            return Problem(loc, "too_many", f"must have at most {rule} items")
+            yield Problem(loc, "too_many", f"must have at most {rule} items")
         case "minItems":
-            return Problem(loc, "too_few", f"must have at least {rule} items")
+            yield Problem(loc, "too_few", f"must have at least {rule} items")
         case "enum":
             options = ", ".join(json.dumps(option) for option in broken.options)
-            return Problem(loc, "not_one_of", f"must be one of {options}")
+            yield Problem(loc, "not_one_of", f"must be one of {options}")
         case "const":
-            return Problem(loc, "not_one_of", f"must be {json.dumps(broken.expected_value)}")
+            yield Problem(loc, "not_one_of", f"must be {json.dumps(broken.expected_value)}")
         case "type":
-            return Problem(loc, "wrong_type", f"must be {_types(error.message)}")
+            yield Problem(loc, "wrong_type", f"must be {_types(error.message)}")
         case "pattern":
             pattern = broken.pattern
             said = "must not be blank" if pattern == r"\S" else f"must match {pattern}"
-            return Problem(loc, "blank" if pattern == r"\S" else "wrong_form", said)
+            yield Problem(loc, "blank" if pattern == r"\S" else "wrong_form", said)
         case "falseSchema":
-            return Problem(loc, "not_with_this_model", "is not allowed together with the other values given")
+            yield Problem(loc, "not_with_this_model", "is not allowed together with the other values given")
         case "anyOf" | "oneOf":
-            return Problem(loc, "wrong_form", "has none of the forms that are allowed here (see GET /v1/operations)")
+            yield Problem(loc, "wrong_form", "has none of the forms that are allowed here (see GET /v1/operations)")
         case _:
-            return Problem(loc, "invalid", f"breaks the rule {kind!r} of this operation's schema")
+            yield Problem(loc, "invalid", f"breaks the rule {kind!r} of this operation's schema")
 
 
 def _types(message: str) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -72,6 +72,10 @@ class FolderStore:
             filename=filename,
             attachment=attachment,
         )
+
+    def verify(self, key: str, query: Mapping[str, str]) -> links.Grant:
+        """What a link of `url` allows, by its path's key and its query. Raises LinkRefused."""
+        return links.verify(key, query, link_key=self._link_key, now=time.time())
 
     def delete(self, key: str) -> None:
         """See Store.delete. Folders that become empty go too, else a million jobs leave a million of them."""

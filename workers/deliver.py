@@ -50,8 +50,12 @@ def deliver(context: Context, delivery_id: str, fence: int) -> None:
     spent_ms = int((datetime.now(UTC) - began).total_seconds() * 1000)
     outcome, wait_s = _outcome(delivery, status, pause_s)
     with context.database.transaction() as session:
+        # Under the fence first: a sender that fell asleep past its lease has nothing more to say.
+        if not deliveries.settle(session, delivery, status=outcome, wait_s=wait_s):
+            return
         deliveries.record_try(session, delivery, at=began, duration_ms=spent_ms, status_code=status, error=error, excerpt=excerpt)
-        deliveries.settle(session, delivery, status=outcome, wait_s=wait_s)
+        if status == _GONE and endpoint is not None:
+            deliveries.disable_endpoint(session, endpoint.id)
     log.info("delivered" if outcome == "delivered" else "not_delivered", delivery_id=delivery.id, status=status, error=error)
 
 

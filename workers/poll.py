@@ -44,13 +44,17 @@ def poll(context: Context, pairs: Sequence[tuple[str, int]]) -> None:
     done: set[str] = set()
     for job, _, rules, attempt in asked:
         outcome = said[job.id]
-        if isinstance(outcome, outcomes.Done):
-            _collect(context, job, attempt, outcome)
-            done.add(job.modality)
-        elif (verdict := _verdict(job, rules, outcome)) is not None:
-            finish.fail(context, job, verdict)
-        else:
-            snoozed.append(_snooze(job, rules, outcome))
+        try:
+            if isinstance(outcome, outcomes.Done):
+                _collect(context, job, attempt, outcome)
+                done.add(job.modality)
+            elif (verdict := _verdict(job, rules, outcome)) is not None:
+                finish.fail(context, job, verdict)
+            else:
+                snoozed.append(_snooze(job, rules, outcome))
+        except Exception as error:
+            # One job's trouble is not its neighbours': its lease runs out, and it is looked at again.
+            log.exception("poll_not_written", job_id=job.id, error=type(error).__name__)
     with context.database.transaction() as session:
         schedule.snooze(session, snoozed)
     dispatch.nudge_outputs(context, done)
@@ -106,7 +110,7 @@ def _snooze(job: Job, rules: Poll, outcome: outcomes.PollOutcome) -> Snooze:
         if outcome.strange:
             log.warning("strange_status", operation=job.operation, job_id=job.id, status=outcome.upstream_status)
         # Progress never runs backwards for the reader, whatever the provider says.
-        progress = max(filter(None, (job.progress, outcome.progress)), default=None)
+        progress = max((share for share in (job.progress, outcome.progress) if share is not None), default=None)
         return Snooze(job.id, job.fence, wait_s, progress, outcome.upstream_status, 0)
     return Snooze(job.id, job.fence, wait_s, job.progress, job.upstream_status, job.oddities + 1)
 

@@ -19,7 +19,7 @@ from jobs.errors import JobError
 from jobs.life import Moved
 from jobs.models import Attempt, Job
 from jobs.queries import attempts, batches, events, idempotency, schedule
-from jobs.states import MODALITIES
+from jobs.states import MODALITIES, JobState
 from storage import spool
 from workers import cancel, dispatch, finish, submit
 from workers.context import Context
@@ -143,17 +143,7 @@ def _overdue(context: Context) -> None:
     moves: list[Moved] = []
     with context.database.transaction() as session:
         for job in schedule.overdue(session, _MOST_RESCUES):
-            started = job.attempts > 0
-            error = JobError(
-                code="deadline_exceeded",
-                message="The job's own deadline passed "
-                + (
-                    "while the provider was at work; it may still be on the bill."
-                    if started
-                    else "before it was started; it cost nothing."
-                ),
-                may_have_been_charged=started,
-            )
+            error = _deadline(at_work=job.status != JobState.QUEUED)
             moved = context.life.move(session, job.id, "expire", actor=context.owner, reason=error.message, error=error.as_json())
             if moved is not None:
                 moves.append(moved)
@@ -161,9 +151,9 @@ def _overdue(context: Context) -> None:
         finish.told(context, moved)
 
 
-def _deadline(*, started: bool) -> JobError:
-    then = "while the provider was at work; it may still be on the bill" if started else "before it was started; it cost nothing"
-    return JobError(code="deadline_exceeded", message=f"The job's own deadline passed {then}.", may_have_been_charged=started)
+def _deadline(*, at_work: bool) -> JobError:
+    then = "while the provider was at work; it may still be on the bill" if at_work else "before it was started; it cost nothing"
+    return JobError(code="deadline_exceeded", message=f"The job's own deadline passed {then}.", may_have_been_charged=at_work)
 
 
 def _feed(context: Context) -> None:

@@ -173,15 +173,20 @@ _SENTENCES = {
 RETRYABLE = frozenset({Fault.AUTH, Fault.PAYMENT, Fault.RATE_LIMITED, Fault.BUSY, Fault.BROKEN})
 
 
+def named(errors: Errors, document: Any) -> Fault | None:
+    """What the provider's own code means; None for one we do not know."""
+    code = (text(first(errors.code, document)) or "").lower()
+    return errors.codes.get(code) or GATEWAY_CODES.get(code)
+
+
 def read_error(errors: Errors, status: int, headers: Mapping[str, str], document: Any) -> tuple[Fault, JobError]:
     code = text(first(errors.code, document))
     message = text(first(errors.message, document))
-    named = (code or "").lower()
-    fault = errors.codes.get(named) or GATEWAY_CODES.get(named)
+    fault = named(errors, document)
     if fault is Fault.BUSY and status == 404:
         fault = Fault.MODEL_UNAVAILABLE
     if fault is None:
-        # With a good status and an unknown code only the body says "error": the request was read and refused.
+        # With a good status and an unknown code only the body says "error".
         fault = Fault.INVALID_INPUT if 200 <= status < 300 else BY_STATUS.get(status, Fault.BROKEN)
     said = tidy(message)
     return fault, JobError(

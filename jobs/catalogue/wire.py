@@ -18,6 +18,7 @@ from jobs.catalogue.answers import (
     first,
     holds,
     lost,
+    named,
     parse,
     read_error,
     request_id_of,
@@ -204,6 +205,9 @@ def _batch(op: Operation) -> BatchPoll:
 def _refusal(op: Operation, status: int, headers: Mapping[str, str], document: Any) -> SubmitOutcome:
     """What an error answer to the paid call comes to."""
     fault, error = read_error(op.errors, status, headers, document)
+    if 200 <= status < 300 and not named(op.errors, document):
+        # A good status, and an error in words nobody knows: it will not be sent again, and nobody can say what it cost.
+        return Rejected(error.model_copy(update={"code": "upstream_failed", "may_have_been_charged": True}))
     match fault:
         case Fault.RATE_LIMITED | Fault.BUSY:
             return NotAccepted(error, retry_after_s(headers))

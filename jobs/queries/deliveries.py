@@ -134,3 +134,12 @@ def remove_endpoint(session: Session, tenant_id: str, endpoint_id: str) -> bool:
         execution_options=quietly,
     )
     return result.first() is not None
+
+
+def disable_endpoint(session: Session, endpoint_id: str) -> None:
+    """Its receiver said that it is gone for good. The owner enables it again by hand."""
+    session.execute(
+        update(WebhookEndpoint)
+        .where(col(WebhookEndpoint.id) == endpoint_id, col(WebhookEndpoint.disabled_at).is_(None))
+        .values(disabled_at=now())
+    )

@@ -26,7 +26,9 @@ def number(session: Session, *, limit: int = 1000) -> int:
         except IntegrityError:
             pass
         position = session.scalars(select(FeedPosition).where(col(FeedPosition.id) == 1).with_for_update()).one()
-    ids = session.scalars(select(col(Event.id)).where(col(Event.sequence).is_(None)).order_by(col(Event.id)).limit(limit)).all()
+    ids = session.scalars(
+        select(col(Event.id)).where(col(Event.sequence).is_(None)).order_by(col(Event.created_at), col(Event.id)).limit(limit)
+    ).all()
     if ids:
         statement = update(Event).where(col(Event.id) == bindparam("b_id")).values(sequence=bindparam("b_sequence"))
         session.connection().execute(

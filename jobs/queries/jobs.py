@@ -62,16 +62,6 @@ def lines(session: Session, tenant_id: str, batch_id: str, *, after_line: int, l
     )
 
 
-def open_of_batch(session: Session, tenant_id: str, batch_id: str, statuses: Sequence[str], limit: int) -> list[str]:
-    return list(
-        session.scalars(
-            select(col(Job.id))
-            .where(col(Job.tenant_id) == tenant_id, col(Job.batch_id) == batch_id, col(Job.status).in_(statuses))
-            .limit(limit)
-        )
-    )
-
-
 def artifacts_of(session: Session, job_ids: Iterable[str]) -> dict[str, list[Artifact]]:
     """Artifacts by job, in their order."""
     wanted = list(job_ids)

@@ -70,7 +70,11 @@ def _poll(path: str) -> Poll:
 def _videos() -> Output:
     return Output(
         kind="video",
-        select=tuple(f"{depth}.task_result.videos[].{{url: url, id: id, duration: duration}}" for depth in _DEPTHS),
+        select=(
+            *(f"{depth}.task_result.videos[].{{url: url, id: id, duration: duration}}" for depth in _DEPTHS),
+            # The old wrapper keeps the address of a finished video where failures have their reason.
+            "[data.fail_reason][?starts_with(@, 'http')].{url: @}",
+        ),
     )
 
 

@@ -171,7 +171,11 @@ CHAT = Operation(
     ),
     example={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Name three harbours in one line."}]},
     submit=Submit(path="/v1/chat/completions", total_s=600),
-    outputs=(Output(kind="text", select=("choices[?message.content].{text: message.content}",), extension="txt"),),
+    outputs=(
+        Output(kind="text", select=("choices[?message.content].{text: message.content}",), extension="txt"),
+        # An answer may be nothing but calls of the caller's tools: paid for like any other.
+        Output(kind="text", select=("choices[?message.tool_calls].{text: to_string(message.tool_calls)}",), extension="json"),
+    ),
     values=(
         "{text: choices[0].message.content, refusal: choices[0].message.refusal, finish_reason: choices[0].finish_reason, "
         "tool_calls: choices[0].message.tool_calls, model: model, usage: usage}",

@@ -278,7 +278,7 @@ def test_a_canceled_batch_ends_all_its_jobs_and_is_told_of_once(caller: Caller) 
 
 def test_a_batch_too_large_for_one_answer_goes_on_being_canceled(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api_stub.batch_steering._AT_ONCE_S", 0)
-    monkeypatch.setattr("api_stub.batch_steering._CHUNK", 5)
+    monkeypatch.setattr("workers.cancel._CHUNK", 5)
     batch = caller.http.post("/v1/batches", content=lines(*[SPEECH] * 30), headers=NDJSON).json()["id"]
 
     answer = caller.http.post(f"/v1/batches/{batch}/cancel")
