@@ -6,6 +6,7 @@ COPY requirements.prod.lock pyproject.toml README.md LICENSE ./
 RUN python -m venv /opt/mediamill \
  && /opt/mediamill/bin/pip install --require-hashes -r requirements.prod.lock
 COPY api_stub api_stub
+COPY examples examples
 COPY jobs jobs
 COPY simulator simulator
 COPY storage storage

@@ -34,7 +34,9 @@ from api_stub.serve import run as system
 from api_stub.serve.plan import Plan, Wish
 from jobs.queries.keys import new_webhook_secret
 
-BATCH = Path(__file__).parent.parent / "examples" / "batch.jsonl"
+_CHECKOUT = Path(__file__).parent.parent / "examples" / "batch.jsonl"
+_INSTALLED = Path(__file__).parent / "examples" / "batch.jsonl"
+BATCH = _CHECKOUT if _CHECKOUT.exists() else _INSTALLED
 
 #: Seconds the simulator takes for each kind of work: short, and still long enough to be polled.
 _LATENCIES_S = {"image": 0.8, "video": 2.5, "music": 2.0, "audio": 0.3, "text": 0.3}

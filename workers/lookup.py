@@ -17,7 +17,7 @@ from jobs.errors import JobError
 from jobs.models import Attempt, Job
 from jobs.queries import attempts, schedule
 from jobs.states import JobState
-from workers import dispatch, finish, upstream
+from workers import arrive, dispatch, finish, upstream
 from workers.context import Context
 
 log = structlog.get_logger()
@@ -58,19 +58,8 @@ def _adopt(context: Context, job: Job, op: Operation, attempt: Attempt, found: o
         _decide(context, job, "the task that was found belongs to another job")
         return
     with context.database.transaction() as session:
-        moved = context.life.move(
-            session,
-            job.id,
-            "accept",
-            actor=context.owner,
-            if_fence=job.fence,
-            reason="found upstream by our own name for the call",
-            due_at=after(policy.next_poll_s(op.poll, 0) if op.poll else 0.0),
-            accepted_at=now(),
-            error=None,
-            polls=0,
-            oddities=0,
-        )
+        wait_s = policy.next_poll_s(op.poll, 0) if op.poll else 0.0
+        moved = arrive.accept(context, session, job, wait_s=wait_s, reason="found upstream by our own name for the call")
     finish.told(context, moved)
 
 

@@ -25,7 +25,7 @@ from jobs.models import Job
 from jobs.queries import attempts, schedule
 from storage import StorageError, StorageUnavailable, TooLarge
 from storage.spool import Spool
-from workers import dispatch, finish, upstream
+from workers import arrive, dispatch, finish, upstream
 from workers.context import Context
 from workers.inputs import InputUnavailable, with_media
 
@@ -123,21 +123,7 @@ def _accepted(context: Context, job: Job, op: Operation, attempt_id: str, outcom
         return
     wait_s = policy.next_poll_s(op.poll, 0) if op.poll else 0.0
     with context.database.transaction() as session:
-        moved = context.life.move(
-            session,
-            job.id,
-            "accept",
-            actor=context.owner,
-            if_fence=job.fence,
-            due_at=after(wait_s),
-            accepted_at=now(),
-            released_at=None,
-            upstream_status=outcome.upstream_status,
-            error=None,
-            crashes=0,
-            polls=0,
-            oddities=0,
-        )
+        moved = arrive.accept(context, session, job, wait_s=wait_s, upstream_status=outcome.upstream_status)
     finish.told(context, moved)
 
 
@@ -164,19 +150,7 @@ def _answered(context: Context, job: Job, attempt_id: str, outcome: outcomes.Ans
     with context.database.transaction() as session:
         attempts.answer(session, attempt_id, key, outcome.request_id)
     with context.database.transaction() as session:
-        moved = context.life.move(
-            session,
-            job.id,
-            "receive",
-            actor=context.owner,
-            if_fence=job.fence,
-            due_at=now(),
-            accepted_at=now(),
-            released_at=None,
-            error=None,
-            crashes=0,
-            oddities=0,
-        )
+        moved = arrive.receive(context, session, job)
     finish.told(context, moved)
     if moved is not None:
         dispatch.nudge_outputs(context, [job.modality])

@@ -21,7 +21,7 @@ from jobs.models import Attempt, Job
 from jobs.queries import attempts, batches, events, idempotency, schedule
 from jobs.states import MODALITIES, JobState
 from storage import spool
-from workers import cancel, dispatch, finish, submit
+from workers import arrive, cancel, dispatch, finish, submit
 from workers.context import Context
 
 log = structlog.get_logger()
@@ -97,32 +97,9 @@ def _rescue(context: Context, session: Session, job: Job, attempt: Attempt | Non
             return submit.move_to_unknown(context, session, job, catalogue.find(job.operation), error)
         case "accepted":
             reason = "the worker died after the provider had taken the task"
-            return context.life.move(
-                session,
-                job.id,
-                "accept",
-                actor=context.owner,
-                if_fence=job.fence,
-                reason=reason,
-                due_at=now(),
-                accepted_at=now(),
-                released_at=None,
-                polls=0,
-                oddities=0,
-            )
+            return arrive.accept(context, session, job, wait_s=0.0, reason=reason)
         case "answered":
-            reason = "the worker died after the answer was safe in storage"
-            return context.life.move(
-                session,
-                job.id,
-                "receive",
-                actor=context.owner,
-                if_fence=job.fence,
-                reason=reason,
-                due_at=now(),
-                accepted_at=now(),
-                released_at=None,
-            )
+            return arrive.receive(context, session, job, reason="the worker died after the answer was safe in storage")
         case _:
             reason = "the worker died before the paid call"
             return context.life.move(

@@ -68,10 +68,10 @@ def alive_in(folder: Path) -> list[str]:
 def test_a_job_of_each_kind_goes_through_and_a_stop_leaves_nothing_behind(tmp_path: Path) -> None:
     with serving(tmp_path, "--no-flower") as (process, url, _):
         api = Api(url)
-        for operation in api.get("/v1/operations")["data"]:
-            job = api.submit(operation["name"], operation["example"])
+        jobs = [api.submit(operation["name"], operation["example"]) for operation in api.get("/v1/operations")["data"]]
+        for job in jobs:
             done = api.wait_for_job(job["id"], "succeeded", "failed", within_s=60)
-            assert done["status"] == "succeeded", (operation["name"], done["error"])
+            assert done["status"] == "succeeded", (job["operation"], done["error"])
             link = httpx2.get(done["artifacts"][0]["url"], timeout=30)
             assert (link.status_code, len(link.content)) == (200, done["artifacts"][0]["bytes"])
         process.send_signal(signal.SIGTERM)
