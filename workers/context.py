@@ -19,12 +19,17 @@ from storage import Store, open_store
 from workers import egress
 from workers.app import configure
 from workers.egress import Client, ClientShards, EgressRules
+from workers.gate import Gate
 from workers.leases import Leases
 from workers.loop import Loop
 
 #: Connections of the poll lane are spread over so many clients: a pool's cost grows with its connections.
 _POLL_SHARDS = 10
 _CALL_SHARDS = 4
+
+#: Webhooks under way at once to one host, and in one process.
+_SENDERS_PER_HOST = 4
+_MOST_SENDERS = 64
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,11 @@ class Context:
     @cached_property
     def webhooks(self) -> Client:
         return egress.webhook_client(egress_rules(self.settings))
+
+    @cached_property
+    def webhook_gate(self) -> Gate:
+        """Half of the threads at most send webhooks; ticks and polls have the others."""
+        return Gate(for_host=_SENDERS_PER_HOST, for_all=max(_SENDERS_PER_HOST, min(self.settings.concurrency // 2, _MOST_SENDERS)))
 
     @cached_property
     def webhook_secret(self) -> str:

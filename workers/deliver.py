@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import structlog
 from standardwebhooks import Webhook
@@ -19,6 +21,10 @@ log = structlog.get_logger()
 #: The receiver says that it is gone for good (Standard Webhooks).
 _GONE = 410
 
+#: Seconds a thread waits for a place at its receiver, and seconds until a delivery that found none is due again.
+_PATIENCE_S = 1.0
+_PUT_OFF_S = (5.0, 20.0)
+
 
 def deliver(context: Context, delivery_id: str, fence: int) -> None:
     """One try of this delivery, if the hint is still true."""
@@ -28,6 +34,16 @@ def deliver(context: Context, delivery_id: str, fence: int) -> None:
             return
         event = session.get_one(Event, delivery.event_id)
         endpoint = session.get(WebhookEndpoint, delivery.endpoint_id) if delivery.endpoint_id else None
+    with context.webhook_gate.place(urlsplit(delivery.url).netloc, patience_s=_PATIENCE_S) as free:
+        if free:
+            _try(context, delivery, event, endpoint)
+            return
+    # Its receiver is busy with others of its kind. That is no try, and no thread waits for it.
+    with context.database.transaction() as session:
+        deliveries.put_off(session, delivery, random.uniform(*_PUT_OFF_S))  # noqa: S311 - spreads, protects nothing
+
+
+def _try(context: Context, delivery: Delivery, event: Event, endpoint: WebhookEndpoint | None) -> None:
     began = datetime.now(UTC)
     status: int | None = None
     error: str | None = None

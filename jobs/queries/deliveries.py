@@ -79,6 +79,15 @@ def settle(session: Session, delivery: Delivery, *, status: str, wait_s: float |
     return result.first() is not None
 
 
+def put_off(session: Session, delivery: Delivery, wait_s: float) -> None:
+    """Due again in `wait_s` seconds; nothing was tried."""
+    session.execute(
+        update(Delivery)
+        .where(col(Delivery.id) == delivery.id, col(Delivery.fence) == delivery.fence)
+        .values(lease_owner=None, due_at=after(wait_s))
+    )
+
+
 def endpoint(session: Session, tenant_id: str, endpoint_id: str) -> WebhookEndpoint | None:
     return session.scalars(
         select(WebhookEndpoint).where(col(WebhookEndpoint.tenant_id) == tenant_id, col(WebhookEndpoint.id) == endpoint_id)
