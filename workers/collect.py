@@ -74,6 +74,11 @@ def collect(context: Context, job_id: str, fence: int) -> None:
                 _store_all(context, job, op, attempt)
             except Trouble as trouble:
                 _put_off(context, job, op, trouble)
+            except Exception as error:
+                # Ours to mend; meanwhile the job is tried again like after any other trouble, and ends if it never goes away.
+                log.exception("collect_failed", job_id=job.id, operation=op.name)
+                problem = _problem("internal_error", f"Storing the outputs failed: {type(error).__name__}.", retryable=True)
+                _put_off(context, job, op, Trouble(problem))
     dispatch.nudge_outputs(context, [job.modality])
 
 
