@@ -19,6 +19,8 @@ from jobs.settings import Settings, SettingsError
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
+_ALLOW = settings_module.variable("egress_allow_cidrs")
+
 #: The key the simulator is called with; it takes any.
 _SIMULATOR_KEY = "simulator"
 _SIMULATOR_PORT = 8501
@@ -108,7 +110,9 @@ def _make(wish: Wish, settings: Settings, secrets: Mapping[str, str], listeners:
             remarks.append("no COMETAPI_KEY is set: the simulator stands in for the gateway; real media, no money")
 
     allow = settings.egress_allow_cidrs
-    if wish.isolated or "egress_allow_cidrs" not in settings.model_fields_set:
+    # Set to nothing is said as well: it means nowhere private.
+    silent = "egress_allow_cidrs" not in settings.model_fields_set and _ALLOW not in os.environ
+    if wish.isolated or silent:
         allow = LOOPBACK
         remarks.append(
             "callbacks and downloads may reach this machine (127.0.0.0/8, ::1); an empty MEDIAMILL_EGRESS_ALLOW_CIDRS forbids it"
