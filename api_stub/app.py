@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
 from api_stub import problems
@@ -43,7 +44,8 @@ def create_app(context: Context) -> FastAPI:
         yield
         await run_in_threadpool(face.close)
 
-    app = FastAPI(
+    # FastAPI's own page loads its scripts from a content network: blank in a closed one, and strangers' code in any.
+    app = FastAPIOffline(
         title="mediamill",
         description=_ABOUT,
         version=version("mediamill"),

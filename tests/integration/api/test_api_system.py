@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -224,3 +225,12 @@ def test_a_client_that_leaves_in_the_middle_disturbs_nobody(served: Served, call
 
 def _leftovers(folder: Path) -> list[Path]:
     return list(folder.glob("*"))
+
+
+def test_the_documentation_page_needs_nothing_from_elsewhere(caller: Caller) -> None:
+    page = caller.http.get("/docs").text
+    needed = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(needed) >= 2
+    for address in needed:
+        assert address.startswith("/"), "a closed network shows a blank page, an open one strangers' code"
+        assert caller.http.get(address).status_code == 200
