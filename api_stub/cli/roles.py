@@ -63,6 +63,7 @@ def _introduce(plan: Plan) -> None:
         ("docs", f"{settings.public_url}/docs"),
         ("Flower", f"{plan.flower_url}  ({settings.flower_user} / {password})" if plan.flower_url else None),
         ("key", key),
+        ("webhooks", "signed; `mediamill config --secrets` shows with what"),
         ("data", str(settings.data)),
         ("upstream", f"{settings.upstream_url}{' (simulator)' if plan.simulator_url else ''}"),
     ]
