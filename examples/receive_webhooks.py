@@ -22,7 +22,7 @@ class Receiver(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         try:
             event = verifier.verify(body, {name.lower(): value for name, value in self.headers.items()})
-        except WebhookVerificationError:
+        except (WebhookVerificationError, ValueError):  # ValueError: a signature that is not even base64
             self.send_response(401)
             self.end_headers()
             return
