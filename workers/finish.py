@@ -12,7 +12,7 @@ from jobs.errors import JobError
 from jobs.life import Moved
 from jobs.models import Job
 from jobs.states import FINAL
-from storage import StorageUnavailable
+from storage import StorageRefused, StorageUnavailable
 from workers import publish
 from workers.context import Context
 
@@ -54,13 +54,14 @@ def crash_loop(job: Job) -> JobError:
 
 
 def patiently(work: Callable[[], None], *, for_s: float) -> None:
-    """Do `work`, again and again while storage is away, for at most `for_s` seconds; then its error passes through."""
+    """Do `work`, again and again while storage does not take it, for at most `for_s` seconds; then its error passes through."""
     give_up = time.monotonic() + for_s
     tries = 0
     while True:
         try:
             return work()
-        except StorageUnavailable:
+        except (StorageUnavailable, StorageRefused):
+            # Refused is for an operator to mend, who may be at it.
             wait_s = policy.backoff_s(tries, cap_s=30)
             if time.monotonic() + wait_s > give_up:
                 raise

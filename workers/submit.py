@@ -8,6 +8,7 @@ Nothing here ever sends the same attempt twice.
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import structlog
@@ -23,7 +24,7 @@ from jobs.ids import new_client_ref, new_id
 from jobs.life import Moved
 from jobs.models import Job
 from jobs.queries import attempts, schedule
-from storage import StorageError, StorageUnavailable, TooLarge
+from storage import StorageError, StorageUnavailable
 from storage.spool import Spool
 from workers import arrive, dispatch, finish, upstream
 from workers.context import Context
@@ -136,10 +137,11 @@ def _answered(context: Context, job: Job, attempt_id: str, outcome: outcomes.Ans
             ),
             for_s=_SPOOL_PATIENCE_S,
         )
-    except (StorageError, TooLarge) as error:
+    except StorageError as error:
+        rescued = _rescued(context, attempt_id, spool)
         problem = JobError(
             code="storage_unavailable",
-            message=f"The provider's answer was paid for and received, but could not be stored: {error}",
+            message=f"The provider's answer was paid for and received, but storage would not take it: {error}. {rescued}",
             retryable=isinstance(error, StorageUnavailable),
             may_have_been_charged=True,
         )
@@ -154,6 +156,17 @@ def _answered(context: Context, job: Job, attempt_id: str, outcome: outcomes.Ans
     finish.told(context, moved)
     if moved is not None:
         dispatch.nudge_outputs(context, [job.modality])
+
+
+def _rescued(context: Context, attempt_id: str, spool: Spool) -> str:
+    """Keep the only copy of what was paid for on this machine; says where."""
+    path = context.settings.data / "rescued" / attempt_id
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(spool.path, path)
+    except OSError as error:
+        return f"It could not be kept on the worker's disk either: {error.strerror}."
+    return f"It is kept on the worker {context.owner} as {path}."
 
 
 def _requeue(context: Context, job: Job, error: JobError, retry_after_s: float | None) -> None:
