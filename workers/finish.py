@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from jobs import policy
+from jobs.db import is_disconnect
 from jobs.errors import JobError
 from jobs.life import Moved
 from jobs.models import Job
@@ -65,5 +67,24 @@ def patiently(work: Callable[[], None], *, for_s: float) -> None:
             wait_s = policy.backoff_s(tries, cap_s=30)
             if time.monotonic() + wait_s > give_up:
                 raise
+            tries += 1
+            time.sleep(wait_s)
+
+
+def surely(work: Callable[[], None], *, for_s: float = 600.0) -> None:
+    """Write down what must not be forgotten: again and again while the database is away, for at most `for_s` seconds.
+
+    `work` must bear being done twice: a commit may have worked and only its answer been lost.
+    """
+    give_up = time.monotonic() + for_s
+    tries = 0
+    while True:
+        try:
+            return work()
+        except DBAPIError as error:
+            wait_s = policy.backoff_s(tries, cap_s=10)
+            if not is_disconnect(error) or time.monotonic() + wait_s > give_up:
+                raise
+            log.warning("database_away", error=type(error.orig).__name__, again_in_s=round(wait_s, 1))
             tries += 1
             time.sleep(wait_s)

@@ -86,7 +86,8 @@ def _call(context: Context, job: Job, op: Operation) -> None:
     with Spool(context.spool_folder, max_bytes=context.settings.max_inline_bytes) as spool:
         outcome = upstream.submit(context, op, request, spool)
         log.info("submitted", job_id=job.id, operation=op.name, outcome=type(outcome).__name__)
-        _record(context, job, op, attempt_id, outcome, spool)
+        # The provider's word is only in this process's memory until it is written down.
+        finish.surely(lambda: _record(context, job, op, attempt_id, outcome, spool))
 
 
 def _record(context: Context, job: Job, op: Operation, attempt_id: str, outcome: outcomes.SubmitOutcome, spool: Spool) -> None:
