@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
@@ -112,8 +113,10 @@ class Database:
 
 
 def is_disconnect(error: BaseException) -> bool:
-    """True when the database could not be reached or went away, so the same call may work later."""
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or error.orig.__class__.__name__ == "OperationalError")
+    """True when the database could not be reached, went away, or had no connection free: the same call may work later."""
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def _prepare_sqlite(engine: Engine, clock: Clock) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import policy
 from jobs.db import is_disconnect
@@ -81,10 +81,10 @@ def surely(work: Callable[[], None], *, for_s: float = 600.0) -> None:
     while True:
         try:
             return work()
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             wait_s = policy.backoff_s(tries, cap_s=10)
             if not is_disconnect(error) or time.monotonic() + wait_s > give_up:
                 raise
-            log.warning("database_away", error=type(error.orig).__name__, again_in_s=round(wait_s, 1))
+            log.warning("database_away", error=type(error).__name__, again_in_s=round(wait_s, 1))
             tries += 1
             time.sleep(wait_s)
