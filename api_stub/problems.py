@@ -16,7 +16,6 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -149,7 +148,7 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         return response(request, invalid(shape_errors(error.errors()), otherwise="invalid_parameter"))
 
     async def database(request: Request, error: SQLAlchemyError) -> Response:
-        if not (is_disconnect(error) or isinstance(error, NoConnectionFree)):
+        if not is_disconnect(error):
             return unexpected(request, error)
         log.error("database_unavailable", error=f"{type(error).__name__}: {error}"[:300])
         detail = "the database cannot be reached at the moment; nothing was changed"
