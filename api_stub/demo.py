@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
 import sys
 import tempfile
@@ -310,8 +309,3 @@ def _paid_calls(plan: Plan) -> int:
         return 0
     with Client(plan.simulator_url) as gateway:
         return len(gateway.list_at("/_simulator/ledger", event="paid_call", charged="true"))
-
-
-def read_batch(path: Path = BATCH) -> list[Json]:
-    """The example jobs."""
-    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]

@@ -223,8 +223,6 @@ class Attempt(SQLModel, table=True):
     note: str | None = None
     #: Where a synchronous answer lies in storage until its outputs are taken out of it.
     spool_key: str | None = None
-    #: What the answer's bytes are, for reading the spool again.
-    spool_type: str | None = None
     #: Where the finished task said its outputs are: [{kind, url | b64 …}].
     outputs: list[dict[str, Any]] | None = Field(default=None, sa_column=_json())
     sent_at: datetime = Field(sa_column_kwargs=_NOW)

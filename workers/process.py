@@ -21,10 +21,3 @@ def context() -> Context:
             if _context is None:
                 _context = open_context(configuration.load(), pool_size=_POOL_SIZE)
     return _context
-
-
-def use(given: Context | None) -> None:
-    """Work with this context instead (None: open one anew)."""
-    global _context
-    with _lock:
-        _context = given

@@ -34,14 +34,6 @@ def number(listener: socket.socket) -> int:
     return port
 
 
-def is_free(host: str, port: int) -> bool:
-    try:
-        listen(host, port).close()
-    except PortTaken:
-        return False
-    return True
-
-
 def free(*preferred: int, host: str = "127.0.0.1") -> int:
     """A port nobody listens on: the first of `preferred` that is free, else any.
 

@@ -99,7 +99,6 @@ class Supervisor:
         self._patience = patience or Patience()
         self._keepers: list[_Keeper] = []
         self._failure: asyncio.Future[None] | None = None
-        self.stopping = False
 
     async def __aenter__(self) -> Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -126,7 +125,6 @@ class Supervisor:
 
     async def stop(self) -> None:
         """SIGTERM from the highest level to the lowest, each after the one before; SIGKILL for whatever is left at the end."""
-        self.stopping = True
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience.stop_s
         for level in sorted({keeper.part.level for keeper in self._keepers}, reverse=True):

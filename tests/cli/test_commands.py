@@ -13,7 +13,7 @@ from terminal import Command
 
 from api_stub.cli.program import app
 from api_stub.cli.server import resolve
-from api_stub.demo import read_batch
+from api_stub.demo import BATCH
 from api_stub.serve import folder
 from jobs import catalogue, submission
 from jobs import settings as settings_module
@@ -233,7 +233,7 @@ def test_the_doctor_says_of_each_part_what_to_mend(mediamill: Command, monkeypat
 
 
 def test_the_example_batch_is_valid_varied_and_covers_every_operation_of_the_first_release() -> None:
-    jobs = read_batch()
+    jobs = [json.loads(line) for line in BATCH.read_text().splitlines()]
     assert len(jobs) >= 20
     assert len({job["custom_id"] for job in jobs}) == len(jobs)
     for job in jobs:

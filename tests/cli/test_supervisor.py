@@ -146,7 +146,8 @@ def test_a_part_may_be_ready_when_its_port_is(tmp_path: Path) -> None:
         async with supervisor(tmp_path, []) as parts:
             command = ("http.server", "--bind", "127.0.0.1", str(port))
             await parts.start(Part("web", command, Listens("127.0.0.1", port), 0))
-            assert not ports.is_free("127.0.0.1", port)
+            with pytest.raises(ports.PortTaken):
+                ports.listen("127.0.0.1", port)
 
     asyncio.run(play())
 

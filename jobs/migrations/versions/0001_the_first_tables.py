@@ -280,7 +280,6 @@ def upgrade() -> None:
         sa.Column("http_status", sa.Integer(), nullable=True),
         sa.Column("note", sa.String(), nullable=True),
         sa.Column("spool_key", sa.String(), nullable=True),
-        sa.Column("spool_type", sa.String(), nullable=True),
         sa.Column(
             "outputs",
             sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
