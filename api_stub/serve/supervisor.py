@@ -103,6 +103,8 @@ class Supervisor:
     async def __aenter__(self) -> Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._failure = asyncio.get_running_loop().create_future()
+        # Whoever started the part was told already; asyncio need not complain that nobody asked here as well.
+        self._failure.add_done_callback(lambda done: None if done.cancelled() else done.exception())
         return self
 
     async def __aexit__(self, *_: object) -> None:
