@@ -175,8 +175,13 @@ RETRYABLE = frozenset({Fault.AUTH, Fault.PAYMENT, Fault.RATE_LIMITED, Fault.BUSY
 
 def named(errors: Errors, document: Any) -> Fault | None:
     """What the provider's own code means; None for one we do not know."""
-    code = (text(first(errors.code, document)) or "").lower()
-    return errors.codes.get(code) or GATEWAY_CODES.get(code)
+    code = text(first(errors.code, document)) or ""
+    return errors.fault_of(code) or GATEWAY_CODES.get(code.lower())
+
+
+def by_status(errors: Errors, status: int) -> Fault | None:
+    """What an HTTP status means here; None for one that leaves the question open."""
+    return errors.statuses.get(status) or BY_STATUS.get(status)
 
 
 def read_error(errors: Errors, status: int, headers: Mapping[str, str], document: Any) -> tuple[Fault, JobError]:
@@ -187,7 +192,7 @@ def read_error(errors: Errors, status: int, headers: Mapping[str, str], document
         fault = Fault.MODEL_UNAVAILABLE
     if fault is None:
         # With a good status and an unknown code only the body says "error".
-        fault = Fault.INVALID_INPUT if 200 <= status < 300 else BY_STATUS.get(status, Fault.BROKEN)
+        fault = Fault.INVALID_INPUT if 200 <= status < 300 else by_status(errors, status) or Fault.BROKEN
     said = tidy(message)
     return fault, JobError(
         code=fault.value,

@@ -19,6 +19,8 @@ class Accepted:
     task_id: str
     upstream_status: str | None
     request_id: str | None
+    #: An earlier job may rightly hold the same task (a step inside it, or its repetition).
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """`outputs`: [{kind, url | b64 | text, …}]; `values`: what is worth keeping beside the media."""
+    """`outputs`: [{kind, url | b64 | text | path | body, …}]; `values`: what is worth keeping beside the media."""
 
     outputs: list[dict[str, Any]]
     values: Any

@@ -7,21 +7,48 @@ from __future__ import annotations
 
 from typing import Any
 
+from jobs.catalogue.spec import MediaForm
+
 Schema = dict[str, Any]
 
-#: How media may be given: an address, a data: URI, or a file uploaded before.
-MEDIA: Schema = {
-    "description": 'an https: URL, a data: URI, or {"file": "file_…"} (POST /v1/files)',
-    "anyOf": [
-        {"type": "string", "minLength": 1},
-        {
-            "type": "object",
-            "properties": {"file": {"type": "string", "pattern": "^file_[0-9a-f]{32}$"}},
-            "required": ["file"],
-            "additionalProperties": False,
-        },
-    ],
+_FILE: Schema = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "pattern": "^file_[0-9a-f]{32}$"}},
+    "required": ["file"],
+    "additionalProperties": False,
 }
+_ARTIFACT: Schema = {
+    "type": "object",
+    "properties": {
+        "job": {"type": "string", "minLength": 1, "maxLength": 200},
+        "artifact": {"type": "integer", "minimum": 0, "maximum": 999},
+    },
+    "required": ["job", "artifact"],
+    "additionalProperties": False,
+}
+
+_ADDRESS = r"https?://\S+"
+_DATA_URI = r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[^;,]*)*;base64,[A-Za-z0-9+/]+={0,2}"
+_BASE64 = r"[A-Za-z0-9+/\s]{16,}={0,2}"
+
+
+def media(*forms: MediaForm, media_type_field: str | None = None, **more: Any) -> Schema:
+    """Media in: an address, a data: URI, an uploaded file or another job's artifact, whichever the user has at hand.
+
+    `forms` are those the provider takes, the one it likes best first; the rest is converted on the way. Bare base64 is taken
+    where the provider takes it. `media_type_field`: a field beside this one that names the media type, filled in when missing.
+    """
+    texts = "|".join((_ADDRESS, _DATA_URI, *((_BASE64,) if "base64" in forms else ())))
+    return {
+        "description": 'media: an https: URL, a data: URI, {"file": "file_…"} (POST /v1/files) or {"job": "job_…", "artifact": 0}',
+        "x-media": {"forms": list(forms), **({"media_type_field": media_type_field} if media_type_field else {})},
+        "anyOf": [{"type": "string", "pattern": f"^({texts})$"}, _FILE, _ARTIFACT],
+        **more,
+    }
+
+
+#: Media for a provider that fetches addresses and reads data: URIs.
+MEDIA: Schema = media("data_uri", "url")
 
 
 def fields(properties: dict[str, Schema], *, required: tuple[str, ...] = (), **more: Any) -> Schema:

@@ -6,13 +6,18 @@ that yields something wins. `jobs.catalogue.wire` turns these declarations into 
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 import jmespath
 import jsonschema_rs
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from jobs.catalogue import blanks
 
 
 @lru_cache(maxsize=4096)
@@ -72,22 +77,58 @@ class Fault(StrEnum):
 class Errors(Declared):
     """Reads an error answer: HTTP status first, then the provider's own code. Never by searching text."""
 
+    #: HTTP statuses that mean something else here than everywhere.
+    statuses: dict[int, Fault] = {}
+
     code: Exprs = ("error.code", "code")
     message: Exprs = ("error.message", "message", "description", "detail")
     #: True when an answer with a good HTTP status is an error all the same.
     in_200: Expr | None = None
-    #: The provider's code (as text, any case) → what it means. Wins over the status.
+    #: The provider's code (in lower case) → what it means. Wins over the status. `*` stands for any part of a code.
     codes: dict[str, Fault] = {}
+
+    def fault_of(self, code: str) -> Fault | None:
+        """What this code means, if it is known: the exact one first, then patterns in their order."""
+        code = code.lower()
+        if (exact := self.codes.get(code)) is not None:
+            return exact
+        return next((fault for pattern, fault in self.codes.items() if "*" in pattern and fnmatchcase(code, pattern)), None)
+
+    @model_validator(mode="after")
+    def _lower_case(self) -> Errors:
+        if strange := [code for code in self.codes if code != code.lower()]:
+            raise ValueError(f"codes are written in lower case: {strange}")
+        return self
+
+
+class Callback(Declared):
+    """The field that tells a provider where to call us. What it calls with is a hint to look, never the truth."""
+
+    field: str
+    #: The provider refuses a call without it.
+    required: bool = False
+    #: A field of its first call that must be sent back for the address to count.
+    echo: str | None = None
+
+
+#: How media may be handed to a provider: an address it fetches, text inside the JSON, or a part of a multipart body.
+MediaForm = Literal["url", "data_uri", "base64", "bytes"]
 
 
 class Submit(Declared):
     """The paid call. `path` may name fields of the input in braces; those are left out of the body."""
 
     path: str
-    method: Literal["POST"] = "POST"
-    #: Media in: how a `{"file": …}` in the input is handed over.
-    media: Literal["url", "data_uri", "base64"] = "data_uri"
+    method: Literal["POST", "GET"] = "POST"
+    encoding: Literal["json", "multipart"] = "json"
+    #: Multipart: names of parts that differ from their field's (`image` sent as `image[]`).
+    parts: dict[str, str] = {}
+    #: How files and artifacts are handed over where the schema does not say it (models that take anything).
+    media: tuple[MediaForm, ...] = ("data_uri", "url")
     headers: dict[str, str] = {}
+    #: The header our key travels in; `bearer` is `Authorization: Bearer …`.
+    auth: Literal["bearer", "x-goog-api-key", "x-api-key"] = "bearer"
+    callback: Callback | None = None
     #: Merged under the input: what we always say because the provider's own default differs between pages.
     defaults: dict[str, Any] = {}
     #: Field for our own random name of the call, where the provider takes one.
@@ -96,6 +137,14 @@ class Submit(Declared):
     total_s: float | None = None
     #: The answer is the media itself, not JSON.
     raw: bool = False
+    #: JMESPath over the input, true where the answer is plain text; it is read as the JSON `{"text": …}`.
+    plain_when: Expr | None = None
+
+    @model_validator(mode="after")
+    def _bodiless(self) -> Submit:
+        if self.method == "GET" and (self.encoding != "json" or self.callback or self.client_ref):
+            raise ValueError("a GET has no body")
+        return self
 
 
 class BatchPoll(Declared):
@@ -107,17 +156,19 @@ class BatchPoll(Declared):
     ids: str
     body: dict[str, Any] = {}
     most: int = 50
-    #: The list of task objects in the answer, and each one's id. Items are read like single answers, under `wrap`.
+    #: The list of task objects in the answer, and each one's id. Items are read like single answers.
     items: Expr
     id: Expr
-    #: The single answer's envelope put around an item, so that the same expressions read both.
-    wrap: str
+    #: The single answer's envelope put around an item, so that the same expressions read both; None: it has none.
+    wrap: str | None
 
 
 class Poll(Declared):
-    """How a running task is asked after."""
+    """How a running task is asked after. `{id}` in path and body is the task's id; other names are fields of the input."""
 
     path: str
+    method: Literal["GET", "POST"] = "GET"
+    body: dict[str, str] = {}
     status: Exprs
     #: Status words in lower case. One that is not here is reported and waited on, not guessed.
     words: dict[str, Progress]
@@ -138,7 +189,7 @@ class Poll(Declared):
 class Dedupe(Declared):
     """What can be done when the answer of the paid call is lost.
 
-    A: an idempotency key is honoured. B: the task can be found by our own name for it. C: neither.
+    A: the same call may be made again without buying twice. B: the task can be found by our own name for it. C: neither.
     """
 
     grade: Literal["A", "B", "C"] = "C"
@@ -163,11 +214,41 @@ class Samples(Declared):
     channels: int = 1
 
 
+class FollowUp(Declared):
+    """One more request to the gateway that an output takes, made right before it is fetched."""
+
+    #: `{ref}` is what `ref` yields of the final answer, or the task's id.
+    path: str
+    ref: Exprs = ()
+    #: Where the output's address stands in the answer; empty: the answer is the media itself.
+    address: Exprs = ()
+
+
+class Links(Declared):
+    """Addresses inside running text."""
+
+    #: What holds the text.
+    text: Exprs
+    #: Endings of addresses that are the wanted media, in lower case; the query does not count.
+    endings: tuple[str, ...]
+    #: Markdown pictures win over plain links.
+    pictures_first: bool = False
+    #: Of several addresses the first that holds this is the one; None: all are outputs.
+    prefer: str | None = None
+    #: Addresses that hold one of these are copies of others: taken only where there is nothing else.
+    avoid: tuple[str, ...] = ()
+    #: Labels of links that are no result (a regular expression): taken only where there is nothing else.
+    avoid_label: str | None = None
+
+
 class Output(Declared):
     """One kind of output. `select` yields a list of strings (addresses) or of {url | b64 | text, …} objects."""
 
     kind: Kind
     select: Exprs = ()
+    links: Links | None = None
+    #: Where `select` finds nothing.
+    follow_up: FollowUp | None = None
     #: Below this stands any JSON: addresses at any depth are media, text without any is text, the rest is kept as JSON.
     anything: Expr | None = None
     #: The whole answer body is the output (`Submit.raw`).
@@ -176,6 +257,29 @@ class Output(Declared):
     samples: Samples | None = None
     #: File name ending for what cannot be told from the bytes.
     extension: str | None = None
+    #: The same as JMESPath over the input, where it depends on what was asked.
+    extension_by: Expr | None = None
+
+
+class Deprecated(Declared):
+    """The end of an operation, or of some of its models."""
+
+    on: date
+    #: Models it concerns; none: the whole operation.
+    models: tuple[str, ...] = ()
+    #: An operation or model to use instead; None: there is none.
+    successor: str | None
+    note: str
+
+
+class Price(Declared):
+    """What the gateway takes, where it says so."""
+
+    usd: Decimal
+    per: Literal["request", "second", "image", "million_input_tokens", "million_output_tokens"]
+    #: The model it holds for; None: all.
+    model: str | None = None
+    source: str
 
 
 class Operation(Declared):
@@ -189,13 +293,18 @@ class Operation(Declared):
     input_schema: dict[str, Any]
     #: An input that runs as it stands.
     example: dict[str, Any]
-    submit: Submit
+    #: None: nothing is bought; the first look at the result makes the gateway produce it, and looking again is harmless.
+    submit: Submit | None
     #: Where the task's id stands in the submit answer; empty for synchronous operations.
     task_id: Exprs = ()
+    #: JMESPath over the submit answer, true where the task named may belong to an earlier job as well.
+    task_shared: Expr | None = None
     poll: Poll | None = None
     outputs: tuple[Output, ...]
     #: Values worth keeping beside the media (text results, clip ids): JMESPath over the final answer.
     values: Exprs = ()
+    #: JMESPath over the final answer, true where a success rightly has no output.
+    nothing_due: Expr | None = None
     #: JMESPath over the final answer, true where the provider withheld outputs for their content.
     withheld: Expr | None = None
     errors: Errors = Errors()
@@ -206,15 +315,22 @@ class Operation(Declared):
     #: What is not known about this operation at this gateway; shown to the user.
     unknown: tuple[str, ...] = ()
     source: str
-    deprecated: str | None = None
+    #: What can be done about a task that is no longer wanted, in words.
+    cancel: str = "not possible: the provider finishes its work, and may charge for it"
+    deprecated: tuple[Deprecated, ...] = ()
+    #: Known prices; empty: unknown, which is not free.
+    prices: tuple[Price, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Operation:
-        if (self.poll is None) != (not self.task_id):
+        if self.submit is None:
+            if self.poll is None or self.task_id or self.dedupe.grade != "A":
+                raise ValueError(f"{self.name}: what is not bought is polled without a task, and may be asked for again (grade A)")
+        elif (self.poll is None) != (not self.task_id):
             raise ValueError(f"{self.name}: a task id and a way to poll it go together")
-        if self.submit.raw and self.poll is not None:
+        elif self.submit.raw and self.poll is not None:
             raise ValueError(f"{self.name}: a raw answer is the output, there is nothing to poll")
-        problems = [error.message for error in self.validator.iter_errors(self.example)]
+        problems = [error.message for error in blanks.errors(self.validator, self.example)]
         if problems:
             raise ValueError(f"{self.name}: the example does not fit its own schema: {problems}")
         return self
@@ -226,6 +342,18 @@ class Operation(Declared):
     @property
     def synchronous(self) -> bool:
         return self.poll is None
+
+    @property
+    def kind(self) -> Literal["sync", "async", "repeat"]:
+        """sync: one call brings the result. async: a task is submitted and polled. repeat: one call is repeated until it does."""
+        if self.submit is None:
+            return "repeat"
+        return "sync" if self.poll is None else "async"
+
+    @property
+    def answers_raw(self) -> bool:
+        """The answer of the paid call is the media itself."""
+        return self.submit is not None and self.submit.raw
 
 
 class Provider(Declared):

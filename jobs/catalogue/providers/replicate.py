@@ -32,7 +32,7 @@ PREDICTION = Operation(
             "output_format": "png",
         },
     },
-    submit=Submit(path="/replicate/v1/models/{model}/predictions", media="data_uri"),
+    submit=Submit(path="/replicate/v1/models/{model}/predictions", media=("data_uri", "url")),
     task_id=("id", "data.id"),
     poll=Poll(
         path="/replicate/v1/predictions/{id}",

@@ -46,7 +46,7 @@ IMAGE_GENERATION = Operation(
         required=("model", "prompt"),
     ),
     example={"model": "doubao-seedream-4-0-250828", "prompt": "A tea house on stilts above a misty lake", "size": "2K"},
-    submit=Submit(path="/v1/images/generations", total_s=300, defaults={"watermark": False}, media="data_uri"),
+    submit=Submit(path="/v1/images/generations", total_s=300, defaults={"watermark": False}),
     outputs=(Output(kind="image", select=("data[?url || b64_json].{url: url, b64: b64_json, size: size}",)),),
     values=("{usage: usage, withheld: data[?error].error}",),
     withheld="data[?error].error.code",
