@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 OCTET_STREAM = "application/octet-stream"
 
-#: Extension to media type, for every type `sniff` can name: one table, so a key's extension gives back its type.
+#: Extension to media type, for every type we store: one table, so a key's extension gives back its type.
 TYPES = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -15,6 +15,7 @@ TYPES = {
     "avif": "image/avif",
     "bmp": "image/bmp",
     "tiff": "image/tiff",
+    "svg": "image/svg+xml",
     "mp4": "video/mp4",
     "mov": "video/quicktime",
     "3gp": "video/3gpp",

@@ -51,6 +51,8 @@ def make_preview(path: Path, facts: Facts) -> bytes | None:
     to decode in bounded memory, and on any failure, which is logged: a preview is a courtesy, the output is what counts.
     """
     try:
+        if facts.extension == "svg":
+            return None  # nothing here draws it
         if facts.kind == "image":
             return _of_image(path)
         if facts.kind == "video":
