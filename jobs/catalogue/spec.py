@@ -119,9 +119,11 @@ class Submit(Declared):
     """The paid call. `path` may name fields of the input in braces; those are left out of the body."""
 
     path: str
+    #: realtime: a WebSocket session with one reply (`jobs.catalogue.realtime`), whose result is read like an HTTP answer.
+    protocol: Literal["http", "realtime"] = "http"
     method: Literal["POST", "GET"] = "POST"
     encoding: Literal["json", "multipart"] = "json"
-    #: Multipart: names of parts that differ from their field's (`image` sent as `image[]`).
+    #: Multipart: the name that a list repeats, where it differs from the field's (several `image` are sent as `image[]`).
     parts: dict[str, str] = {}
     #: How files and artifacts are handed over where the schema does not say it (models that take anything).
     media: tuple[MediaForm, ...] = ("data_uri", "url")
@@ -344,10 +346,15 @@ class Operation(Declared):
         return self.poll is None
 
     @property
-    def kind(self) -> Literal["sync", "async", "repeat"]:
-        """sync: one call brings the result. async: a task is submitted and polled. repeat: one call is repeated until it does."""
+    def kind(self) -> Literal["sync", "async", "repeat", "websocket"]:
+        """sync: one call brings the result. async: a task is submitted and polled. repeat: one call is repeated until it does.
+
+        websocket: a conversation brings it.
+        """
         if self.submit is None:
             return "repeat"
+        if self.submit.protocol == "realtime":
+            return "websocket"
         return "sync" if self.poll is None else "async"
 
     @property

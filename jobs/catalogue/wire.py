@@ -165,7 +165,7 @@ def read_poll(op: Operation, status: int, headers: Mapping[str, str], body: byte
     document, problem = parse(body)
     if problem is not None:
         return Puzzling(bad_answer(status, headers, body, problem), retry_after_s(headers))
-    if not 200 <= status < 300 or error_in_200(op.errors, document):
+    if not 200 <= status < 300 or _no_task(op, document):
         fault, error = read_error(op.errors, status, headers, document)
         # "No such path or model" cannot be about the model any more: the task is asked for by its id.
         if fault in (Fault.NOT_VISIBLE, Fault.MODEL_UNAVAILABLE):
@@ -293,7 +293,7 @@ def _multipart(op: Operation, path: str, body: dict[str, Any], headers: dict[str
     parts: list[tuple[str, Part]] = []
     for name, value in body.items():
         values = value if isinstance(value, list) else [value]
-        sent_as = submit.parts.get(name, name)
+        sent_as = submit.parts.get(name, name) if isinstance(value, list) else name
         parts += [(sent_as, one) for one in values if isinstance(one, Part)]
         texts = [_form_text(one) for one in values if not isinstance(one, Part)]
         if texts:
@@ -325,6 +325,17 @@ def _poll(op: Operation) -> Poll:
     if op.poll is None:
         raise ValueError(f"{op.name} is synchronous: there is nothing to poll")
     return op.poll
+
+
+def _no_task(op: Operation, document: Any) -> bool:
+    """Whether a good status brought an error instead of a task. A failed task has its `error` where an error answer has it too:
+    its status word tells them apart.
+    """
+    poll = _poll(op)
+    word = text(first(poll.status, document))
+    if word is not None and word.lower() in poll.words:
+        return holds(op.errors.in_200, document)
+    return error_in_200(op.errors, document)
 
 
 def _batch(op: Operation) -> BatchPoll:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +153,6 @@ def test_the_test_above_sees_what_it_should(source: str, tmp_path: Path, monkeyp
     assert list(_decides_by_name(file, {"kling", "openai", "suno.music"}))
 
 
-def test_every_provider_is_one_file_named_after_it() -> None:
-    files = {path.stem for path in (ROOT / "jobs/catalogue/providers").glob("*.py")} - {"__init__"}
+def test_every_provider_is_one_file_or_package_named_after_it() -> None:
+    files = {info.name for info in pkgutil.iter_modules([str(ROOT / "jobs/catalogue/providers")])}
     assert {operation.provider for operation in catalogue.all_operations().values()} == files

@@ -637,6 +637,8 @@ def test_a_replicate_model_may_put_out_anything(output: Any, expected: list[dict
 
 # One request for many tasks -----------------------------------------------------------------------------------------------
 
+ASKED = {name: wire.Asked({}, name) for name in ("t1", "t2", "t3", "t4")}
+
 
 def test_a_batch_answer_is_read_task_by_task_and_leaves_out_what_it_leaves_out() -> None:
     answer = suno(
@@ -647,7 +649,7 @@ def test_a_batch_answer_is_read_task_by_task_and_leaves_out_what_it_leaves_out()
             suno_task("FAILURE", fail_reason="no") | {"task_id": "t4"},
         ]
     )
-    found = wire.read_batch_poll(op_("suno.music"), 200, JSON_TYPE, body_(answer))
+    found = wire.read_batch_poll(op_("suno.music"), 200, JSON_TYPE, body_(answer), ASKED)
     assert isinstance(found, dict)
     assert {task_id: type(outcome) for task_id, outcome in found.items()} == {
         "t1": Done,
@@ -662,12 +664,12 @@ def test_a_batch_answer_is_read_task_by_task_and_leaves_out_what_it_leaves_out()
     [(500, e2("do_request_failed")), (200, HTML), (200, b""), (429, e1("")), (200, e2("invalid_request"))],
 )
 def test_a_broken_batch_answer_says_nothing_of_any_task(status: int, body: Any) -> None:
-    assert isinstance(wire.read_batch_poll(op_("suno.music"), status, JSON_TYPE, body_(body)), Puzzling)
+    assert isinstance(wire.read_batch_poll(op_("suno.music"), status, JSON_TYPE, body_(body), ASKED), Puzzling)
 
 
 @pytest.mark.parametrize("data", [None, [], {}, "x", 5, True, [None, 5, "x", {}, {"task_id": None}, {"task_id": ""}]])
 def test_a_batch_answer_of_any_shape_names_only_the_tasks_it_names(data: Any) -> None:
-    assert wire.read_batch_poll(op_("suno.music"), 200, JSON_TYPE, body_(suno(data))) == {}
+    assert wire.read_batch_poll(op_("suno.music"), 200, JSON_TYPE, body_(suno(data)), ASKED) == {}
 
 
 def test_a_batch_request_names_its_tasks_in_the_body() -> None:
@@ -745,7 +747,7 @@ def test_the_paid_call_says_what_was_asked_and_what_we_always_say(
 
 @pytest.mark.parametrize("name", ASYNC)
 def test_a_task_id_is_quoted_before_it_becomes_a_path(name: str) -> None:
-    assert wire.poll_request(op_(name), "a/b?c").path.endswith("/a%2Fb%3Fc")
+    assert wire.poll_request(op_(name), wire.Asked({}, "a/b?c")).path.endswith("/a%2Fb%3Fc")
 
 
 # What is said of it -------------------------------------------------------------------------------------------------------
@@ -846,7 +848,7 @@ def test_no_answer_of_any_shape_is_an_accident(document: Any, status: int) -> No
         if op.poll is not None:
             assert isinstance(wire.read_poll(op, status, JSON_TYPE, body), Running | Done | Failed | NotVisible | Puzzling)
             if op.poll.batch is not None:
-                assert isinstance(wire.read_batch_poll(op, status, JSON_TYPE, body), dict | Puzzling)
+                assert isinstance(wire.read_batch_poll(op, status, JSON_TYPE, body, ASKED), dict | Puzzling)
         if op.dedupe.path is not None:
             assert isinstance(wire.read_lookup(op, status, JSON_TYPE, body), Accepted | NotVisible | Puzzling)
 
