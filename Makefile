@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check format lock clean
+.PHONY: help setup demo test check format docs lock clean
 
 help:
 	@echo "make demo    the whole system on this machine, 24 jobs, media in ./demo-output"
 	@echo "make test    the whole suite, with real servers"
 	@echo "make check   format, lint, types"
 	@echo "make format  mend what can be mended"
+	@echo "make docs    renew the pages that are made from the catalogue"
 	@echo "make lock    renew the locks from pyproject.toml"
 
 setup: $(STAMP)
@@ -38,6 +39,9 @@ check: setup
 format: setup
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: setup
+	@$(BIN)/python -m jobs.catalogue.pages docs/reference/operations
 
 # No index address and no download URL may stand in the lock: it must work with whatever index its user has.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

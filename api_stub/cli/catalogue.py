@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from api_stub.cli.shell import DONE, JsonFlag, misuse, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from jobs.catalogue.spec import Operation
+    from jobs.catalogue.spec import Deprecated, Operation
 
 
 def register(app: typer.Typer) -> None:
@@ -23,13 +24,15 @@ def operations(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this one in full.")] = None,
     modality: Annotated[str | None, typer.Option(help="image, video, music, audio, text or model3d.")] = None,
     provider: Annotated[str | None, typer.Option(help="Such as kling.")] = None,
+    text: Annotated[str | None, typer.Option(help="Words to look for in name and summary.")] = None,
     as_json: JsonFlag = False,
 ) -> int:
     """The catalogue: what a job may ask.
 
-    Example: mediamill operations --modality video; mediamill operations kling.text_to_video
+    Example: mediamill operations --modality video --text "lip sync"; mediamill operations kling.text_to_video
     """
     from jobs import catalogue
+    from jobs.catalogue import showing
 
     every = catalogue.all_operations()
     if name is not None:
@@ -38,17 +41,17 @@ def operations(
             near = difflib.get_close_matches(name, every, n=1)
             misuse(f"{name} is no operation" + (f"; did you mean {near[0]}?" if near else "; `mediamill operations` lists them"))
         if as_json:
-            print_json(view(found))
+            print_json(showing.view(found))
         else:
             _describe(found)
         return DONE
     _check("modality", modality, {one.modality for one in every.values()})
     _check("provider", provider, {one.provider for one in every.values()})
-    chosen = [one for one in every.values() if modality in (None, one.modality) and provider in (None, one.provider)]
+    chosen = showing.chosen(every.values(), modality=modality, provider=provider, text=text)
     if as_json:
-        print_json([view(one) for one in chosen])
+        print_json([showing.view(one) for one in chosen])
         return DONE
-    rows = ((one.name, one.modality, one.summary, one.confidence, "deprecated" if one.deprecated else "") for one in chosen)
+    rows = ((one.name, one.modality, one.summary, one.confidence, _ended(one)) for one in chosen)
     print_table(("OPERATION", "MODALITY", "WHAT IT DOES", "CONFIDENCE", ""), rows, empty="no operation is like that")
     return DONE
 
@@ -58,25 +61,42 @@ def _check(what: str, value: str | None, known: set[str]) -> None:
         misuse(f"{value} is no {what} here; there are {', '.join(sorted(known))}")
 
 
-def view(operation: Operation) -> dict[str, Any]:
-    """The operation as GET /v1/operations/{name} answers it."""
-    # Here, because FastAPI takes a third of a second that the tables need not wait for.
-    from api_stub.routes.operations import shown
+def _ended(operation: Operation) -> str:
+    whole = next((one for one in operation.deprecated if not one.models), None)
+    if whole is None:
+        return ""
+    return f"{'ended' if whole.on <= datetime.now(UTC).date() else 'ends'} {whole.on}"
 
-    return shown(operation)
+
+_ANSWERS = {
+    "sync": "in one call, which may last minutes",
+    "async": "later: the task is asked after",
+    "websocket": "in one session, as a reply",
+    "repeat": "when it is ready: the same question is asked until then",
+}
+
+
+def _ending(one: Deprecated) -> str:
+    what = f"{', '.join(one.models)}: " if one.models else ""
+    return f"{what}{one.on}, {one.note}; " + (f"use {one.successor}" if one.successor else "no successor")
 
 
 def _describe(operation: Operation) -> None:
+    from jobs.catalogue import showing
+
     print_facts(
         [
             ("operation", operation.name),
             ("does", operation.summary),
             ("modality", operation.modality),
-            ("answers", "in one call, which may last minutes" if operation.synchronous else "later: the task is asked after"),
+            ("answers", _ANSWERS[operation.kind]),
             ("outputs", ", ".join(dict.fromkeys(output.kind for output in operation.outputs))),
             ("links live", operation.output_lifetime),
             ("confidence", str(operation.confidence)),
-            ("deprecated", operation.deprecated),
+            *(("deprecated", _ending(one)) for one in operation.deprecated),
+            ("price", "; ".join(f"{price.usd} USD per {price.per}" for price in operation.prices) or "unknown"),
+            ("lost answer", showing.view(operation)["lost_answer"]),
+            ("cancel", operation.cancel),
             ("source", operation.source),
         ]
     )
