@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 from starlette.routing import Router
-from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocketClose
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketClose
 
 from simulator import control, downloads
 from simulator.config import SimulatorConfig
@@ -24,10 +24,11 @@ class Application:
 
     def __init__(self, site: Site) -> None:
         self._routes = site.routes
+        self._sockets = site.sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await WebSocketClose()(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._converse(scope, receive, send)
             return
         found = self._routes.find(scope["method"], scope["path"])
         exchange = Exchange(Request(scope, receive), found[1] if found else {})
@@ -36,11 +37,31 @@ class Application:
             response = await found[0](exchange) if found else html_page()
         except Refused as refused:
             response = refused.response
-        response.raw_headers.append((b"x-cometapi-request-id", exchange.request_id.encode()))
-        if exchange.warnings:
-            warning = "; ".join(exchange.warnings).encode("latin-1", "replace")
-            response.raw_headers.append((b"x-simulator-warning", warning))
+        response.raw_headers += _headers(exchange)
         await response(scope, receive, send)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._sockets.find("GET", scope["path"])
+        if found is None:
+            await WebSocketClose()(scope, receive, send)
+            return
+        # The handshake is an ordinary GET, so keys, faults and the ledger need to know nothing about sockets.
+        handshake = {**scope, "type": "http", "method": "GET", "scheme": scope["scheme"].replace("ws", "http", 1)}
+        exchange = Exchange(Request(handshake), found[1])
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] in {"websocket.accept", "websocket.http.response.start"}:
+                message["headers"] = [*message.get("headers", ()), *_headers(exchange)]
+            await send(message)
+
+        await found[0](exchange, WebSocket(scope, receive, send_with_headers))
+
+
+def _headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    headers = [(b"x-cometapi-request-id", exchange.request_id.encode())]
+    if exchange.warnings:
+        headers.append((b"x-simulator-warning", "; ".join(exchange.warnings).encode("latin-1", "replace")))
+    return headers
 
 
 def create_app(config: SimulatorConfig | None = None) -> ASGIApp:

@@ -39,12 +39,14 @@ class Operation:
     #: Made up; only the balance query shows it.
     price_usd: float
     dialect: Dialect
-    #: Finds the prompt in a request body, for the ledger. Must accept any JSON object.
+    #: Finds the prompt in a request body, for the ledger. Must accept any JSON object and any form.
     prompt: Callable[[Body], str]
     #: Answered with a task id, not with the result.
     is_task: bool = False
     #: Tasks of one family share their poll path; empty is the operation's own.
     family: str = ""
+    #: Faults that a call answered at once tells inside its answer, where others are refused (``moderation``, ``failed``).
+    tells: frozenset[str] = frozenset()
 
     @property
     def provider(self) -> str:
@@ -100,16 +102,18 @@ class Call:
 
     def _reach(self, fault: Fault) -> Reach:
         reach = FAULTS[fault.name]
-        return reach if self.operation.is_task else SYNC_REACH.get(fault.name, reach)
+        is_told = self.operation.is_task or fault.name in self.operation.tells
+        return reach if is_told else SYNC_REACH.get(fault.name, reach)
 
     def invalid(self, message: str, code: str = "") -> Refused:
         """To raise when the body is not acceptable."""
         return Refused(self.operation.dialect.refuse("invalid", self.request_id, message, code))
 
-    async def accept(self, task_id: str | None = None, external_id: str | None = None) -> None:
-        """From here on the call has cost money; returns when that is on disk."""
-        self.world.till.charge(self.operation.price_usd)
-        self.number = await self._record("accepted", task_id, external_id)
+    async def accept(self, task_id: str | None = None, external_id: str | None = None, *, free: bool = False) -> None:
+        """From here on the call has cost money, unless this one is `free`; returns when that is on disk."""
+        if not free:
+            self.world.till.charge(self.operation.price_usd)
+        self.number = await self._record("accepted", task_id, external_id, charged=not free)
 
     async def deliver(self, outputs: Sequence[Output], *, linked: bool = False) -> list[PublishedFile]:
         """Make the outputs of a call that is answered at once; returns when made and the latency is over.
@@ -124,6 +128,20 @@ class Call:
         )
         await self._finished(None, Phase.SUCCEEDED, files)
         return files
+
+    def promise(self, outputs: Sequence[Output]) -> list[str]:
+        """Make the outputs of an accepted call after its answer. Returns their paths, which lead nowhere until then."""
+        self.inline = False
+        wanted = () if self.fault("no_outputs") else outputs
+
+        async def keep() -> None:
+            await self.world.pause(self.world.seconds_for(self.operation.kind, self.request_id))
+            if not self.world.is_closing:
+                files = await publish(self.world, wanted, self.of(Reach.FILE))
+                await self._finished(None, Phase.SUCCEEDED, files)
+
+        self.world.tasks.live(keep())
+        return [f"/files/{output.name}.{output.order.suffix}" for output in outputs]
 
     async def start(
         self,
@@ -149,9 +167,10 @@ class Call:
             latency_s=self.world.seconds_for(self.operation.kind, task_id),
             base_url=base_url(self.world, self.exchange),
             external_id=external_id,
-            faults=self.of(Reach.TASK),
+            faults=self.of(Reach.TASK) + self.of(Reach.SHAPE),
             poll_faults=self.poll_faults,
             details=details or {},
+            operation=self.operation.name,
         )
         self.inline = False
         if self.fault("moderation"):
@@ -206,10 +225,12 @@ class Call:
         outcome = "rate_limited" if response.status_code == 429 else "refused"
         if fault is not None and fault.name in _BROKEN:
             outcome = "failed"
+        elif fault is not None and fault.name == "rate_limit":
+            outcome = "rate_limited"  # some vendors say so with another status
         await self._record(outcome, None, None)
         return response
 
-    async def _record(self, outcome: str, task_id: str | None, external_id: str | None) -> int:
+    async def _record(self, outcome: str, task_id: str | None, external_id: str | None, *, charged: bool = False) -> int:
         return await self.world.ledger.append(
             "paid_call",
             operation=self.operation.name,
@@ -219,7 +240,7 @@ class Call:
             external_id=external_id,
             prompt_sha256=digest(self.prompt),
             outcome=outcome,
-            charged=outcome == "accepted",
+            charged=charged,
             fault=",".join(fault.name for fault in self.faults) or None,
             request_id=self.request_id,
             files=None,

@@ -8,13 +8,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
-Kind = Literal["image", "video", "music", "audio", "text"]
+Kind = Literal["image", "video", "music", "audio", "text", "model3d"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 #: Seconds from acceptance to result, before the jitter. Far shorter than the real thing (a video takes minutes), long
 #: enough that a client which does not wait properly is caught.
-LATENCY_S: Mapping[Kind, float] = MappingProxyType({"image": 2.0, "video": 6.0, "music": 4.0, "audio": 0.5, "text": 0.5})
+LATENCY_S: Mapping[Kind, float] = MappingProxyType(
+    {"image": 2.0, "video": 6.0, "music": 4.0, "audio": 0.5, "text": 0.5, "model3d": 5.0}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,19 @@ def register(site: Site) -> None:
             return access_denied(404)
         if file.query and exchange.request.scope["query_string"].decode("latin-1") != file.query:
             return access_denied(403)
-        file.gets += 1
-        whole = FileResponse(file.path, media_type=file.media_type)
-        asked = faults.in_header(exchange.request.headers.get("x-simulate", ""))
-        broken = [*file.faults, *(fault for fault in asked if FAULTS.get(fault.name) is Reach.FILE)]
-        return await _spoil(world, file, broken, whole)
+        return await answer_file(world, file, exchange)
 
     site.routes.add("GET", "/files/{name}", download)
     site.routes.add("HEAD", "/files/{name}", download)
+
+
+async def answer_file(world: World, file: PublishedFile, exchange: Exchange) -> Response:
+    """The file, or what the faults make of it. Also for providers that hand out content at a path of their own."""
+    file.gets += 1
+    whole = FileResponse(file.path, media_type=file.media_type)
+    asked = faults.in_header(exchange.request.headers.get("x-simulate", ""))
+    broken = [*file.faults, *(fault for fault in asked if FAULTS.get(fault.name) is Reach.FILE)]
+    return await _spoil(world, file, broken, whole)
 
 
 async def _spoil(world: World, file: PublishedFile, broken: list[Fault], whole: FileResponse) -> Response:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 _PROCESS = secrets.token_hex(4)
 _numbers = itertools.count(1)
@@ -31,6 +32,9 @@ class Exchange:
 
 
 Handler = Callable[[Exchange], Awaitable[Response]]
+
+#: The exchange is the handshake, which is a GET; the socket is open until the handler returns.
+SocketHandler = Callable[[Exchange, WebSocket], Awaitable[None]]
 
 
 class Refused(Exception):

@@ -9,6 +9,8 @@ Options are ``key=value`` words after the name. Every fault knows these:
     times    how often it strikes; a directive counts per prompt, a rule for itself. Directive: always. Rule: once.
     on       ``submit`` (default) or ``poll``: a directive with ``on=poll`` spoils the answers to the task's polls
 
+    by       ``gateway`` words a refusal in the gateway's envelope where the provider has its own
+
 and some have their own, listed in `FAULTS`. A name nobody knows changes nothing; it is reported in the response
 header ``x-simulator-warning``.
 """
@@ -32,6 +34,8 @@ class Reach(StrEnum):
     ANSWER = "answer"
     #: The course of the task.
     TASK = "task"
+    #: The form of the answers, for providers the gateway is known to answer for in two forms. They look for it themselves.
+    SHAPE = "shape"
     #: The download of an output; for outputs inside the answer (base64, raw bytes), the answer itself.
     FILE = "file"
 
@@ -51,12 +55,14 @@ FAULTS: Mapping[str, Reach] = {
     "reset_after_accept": Reach.ANSWER,  # connection closed without an answer
     "truncated_json": Reach.ANSWER,  # 200, body cut in the middle, Content-Length agrees
     "wrong_shape": Reach.ANSWER,  # 200, valid JSON, no id in it
-    "moderation": Reach.TASK,  # task fails with a moderation reason; without a task: 400
-    "failed": Reach.TASK,  # task fails; without a task: 500
+    "moderation": Reach.TASK,  # task fails with a moderation reason; without a task: 400; code= and word= as for failed
+    "failed": Reach.TASK,  # task fails; without a task: 500; code= and word= (status), if the provider has several
     "no_outputs": Reach.TASK,  # success with nothing in it
     "never_finishes": Reach.TASK,  # processing for ever; without a task: no answer
     "not_yet_visible": Reach.TASK,  # task_not_exist; seconds=3 from the first poll
     "unknown_status": Reach.TASK,  # a status nobody documented; polls=3, word=
+    "wrapped": Reach.SHAPE,  # the gateway's envelope around the vendor's answer
+    "variant": Reach.SHAPE,  # another documented answer of this provider; its options stand in the provider's docstring
     "dead_link": Reach.FILE,  # status=404
     "dead_link_once": Reach.FILE,  # the first GET only; status=404
     "slow_body": Reach.FILE,  # drips; seconds=5
@@ -105,6 +111,11 @@ class Fault:
 
     def text(self, key: str, default: str) -> str:
         return self.options.get(key, default)
+
+
+def option(fault: Fault | None, key: str, default: str = "") -> str:
+    """An option of a fault that may not have been asked for."""
+    return fault.text(key, default) if fault is not None else default
 
 
 def parse(text: str) -> Fault:

@@ -7,7 +7,6 @@ stay over a restart; what was ordered to go wrong with them, and signatures, do 
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.faults import Fault
+from simulator.media.orders import MEDIA_TYPES
 from simulator.media.studio import Rendering
 
 
@@ -69,5 +69,5 @@ def _found(path: Path) -> PublishedFile:
     """A file of an earlier run."""
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    media_type = MEDIA_TYPES.get(path.suffix[1:], "application/octet-stream")
     return PublishedFile(path.name, path, media_type, sha256, path.stat().st_size)

@@ -9,7 +9,8 @@
 Every call to a paid route is a ``paid_call`` line, also a refused one; what costs is the lines with ``charged`` true.
 `outcome` of a call: ``accepted``, ``refused``, ``rate_limited``, ``failed``. Files are known when the work is done, so
 they stand in the ``finished`` line, which `call` ties to its ``paid_call``. Polls and downloads are not here.
-A third event, ``callback``, says that a provider told a callback URL about its task.
+A third event, ``callback``, says that a provider told a callback URL about its task; a fourth, ``file_retrieved``, that
+a link was bought to a file already paid for.
 """
 
 from __future__ import annotations

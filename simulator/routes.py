@@ -6,20 +6,25 @@ otherwise be matched against half of them first, and polls are what a load test 
 
 from __future__ import annotations
 
-from simulator.exchange import Handler
+from typing import Generic, TypeVar
+
+H = TypeVar("H")
 
 _Shape = tuple[str, int]
 _Template = tuple[str, ...]
 
 
-class Routes:
-    """Paths are written ``/kling/v1/videos/text2video/{id}``; a parameter never holds a slash."""
+class Routes(Generic[H]):
+    """Paths are written ``/kling/v1/videos/text2video/{id}``; a parameter never holds a slash.
+
+    A segment may go on after its parameter, as in ``{model}:generateContent``.
+    """
 
     def __init__(self) -> None:
-        self._exact: dict[tuple[str, str], Handler] = {}
-        self._templates: dict[_Shape, list[tuple[_Template, Handler]]] = {}
+        self._exact: dict[tuple[str, str], H] = {}
+        self._templates: dict[_Shape, list[tuple[_Template, H]]] = {}
 
-    def add(self, method: str, path: str, handler: Handler) -> None:
+    def add(self, method: str, path: str, handler: H) -> None:
         """Raises ValueError when the path has an owner: two providers cannot both answer."""
         if "{" not in path:
             if (method, path) in self._exact:
@@ -32,13 +37,13 @@ class Routes:
             raise ValueError(f"{method} {path} is already taken")
         rows.append((template, handler))
 
-    def get(self, path: str, handler: Handler) -> None:
+    def get(self, path: str, handler: H) -> None:
         self.add("GET", path, handler)
 
-    def post(self, path: str, handler: Handler) -> None:
+    def post(self, path: str, handler: H) -> None:
         self.add("POST", path, handler)
 
-    def find(self, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
+    def find(self, method: str, path: str) -> tuple[H, dict[str, str]] | None:
         """The handler and its path parameters, or None for a path nobody owns."""
         handler = self._exact.get((method, path))
         if handler is not None:
@@ -55,9 +60,11 @@ def _match(template: _Template, segments: list[str]) -> dict[str, str] | None:
     params: dict[str, str] = {}
     for expected, actual in zip(template, segments, strict=True):
         if expected.startswith("{"):
-            if not actual:
+            name, _, ending = expected[1:].partition("}")
+            value = actual.removesuffix(ending)
+            if not value or value + ending != actual:
                 return None
-            params[expected[1:-1]] = actual
+            params[name] = value
         elif expected != actual:
             return None
     return params

@@ -18,6 +18,7 @@ from simulator.dialects import Dialect
 from simulator.exchange import Exchange, Refused
 from simulator.faults import FAULTS, TASK_ONLY, Occasion, Reach
 from simulator.spoiling import refusal, spoil
+from simulator.uploads import is_form, read_form
 from simulator.world import World
 
 #: What a provider does with an acceptable call.
@@ -38,8 +39,9 @@ async def answer_call(world: World, offers: Sequence[Offer], exchange: Exchange)
     if not world.keys.admits_request(exchange.request):
         return Dialect().refuse("bad_key", exchange.request_id)
     raw = await exchange.request.body()
-    body = _object(raw, exchange)
-    offer = next((offer for offer in offers if offer.takes(body)), None)
+    body = await read_body(raw, exchange)
+    named = {**exchange.params, **body}  # some vendors have the model in the path
+    offer = next((offer for offer in offers if offer.takes(named)), None)
     if offer is None:
         return _nobody_takes(body, exchange)
 
@@ -59,7 +61,15 @@ async def answer_call(world: World, offers: Sequence[Offer], exchange: Exchange)
     return await spoil(world, offer.operation.dialect, broken, response, exchange)
 
 
-def _object(raw: bytes, exchange: Exchange) -> Body:
+async def read_body(raw: bytes, exchange: Exchange) -> Body:
+    """The fields of a JSON object or of a form; none when a method that needs no body has none. Raises `Refused`."""
+    if not raw and exchange.request.method != "POST":
+        return {}
+    if is_form(exchange.request):
+        try:
+            return await read_form(exchange.request)
+        except ValueError as reason:
+            raise Refused(Dialect().refuse("invalid", exchange.request_id, str(reason), "bad_request_body")) from reason
     try:
         body = json.loads(raw, parse_constant=_no_number)
         if b"\\u" in raw:
@@ -86,7 +96,7 @@ def _nobody_takes(body: Body, exchange: Exchange) -> Response:
 
 
 def _hear_faults(call: Call, raw: bytes) -> None:
-    """Collect the faults asked for, by header, prompt and rule."""
+    """Collect the faults asked for, by header, prompt and rule. What stands inside an uploaded file is not looked at."""
     world, exchange = call.world, call.exchange
     where = digest(call.operation.name + call.prompt)
     asked = faults.in_header(exchange.request.headers.get("x-simulate", ""))

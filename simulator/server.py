@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from simulator.app import app_for
 from simulator.config import SimulatorConfig
@@ -28,8 +29,9 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app_for(self._world),
-                http=_reachable_protocol,  # type: ignore[arg-type]  # called like a class, which is all uvicorn does
-                ws="none",
+                http=_reachable(AutoHTTPProtocol),
+                # Without the `websockets` package WebSockets are the one thing that is not there.
+                ws=_reachable(AutoWebSocketsProtocol) if AutoWebSocketsProtocol else "none",
                 lifespan="on",
                 log_level="warning",
                 access_log=False,
@@ -74,18 +76,22 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _reachable_protocol(**options: Any) -> asyncio.Protocol:
-    """uvicorn's own protocol, whose requests find their transport in the scope's extensions.
+def _reachable(protocol_class: Callable[..., Any]) -> Any:
+    """One of uvicorn's protocols, whose requests find their transport in the scope's extensions.
 
     ASGI has no way to close a connection without an answer, and that is one of the faults.
     """
-    protocol: Any = AutoHTTPProtocol(**options)
-    app: ASGIApp = protocol.app
 
-    async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("extensions", {})[TRANSPORT] = protocol.transport
-        await app(scope, receive, send)
+    def make(**options: Any) -> asyncio.Protocol:
+        protocol: Any = protocol_class(**options)
+        app: ASGIApp = protocol.app
 
-    protocol.app = with_transport
-    found: asyncio.Protocol = protocol
-    return found
+        async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[TRANSPORT] = protocol.transport
+            await app(scope, receive, send)
+
+        protocol.app = with_transport
+        made: asyncio.Protocol = protocol
+        return made
+
+    return make

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from simulator.calls import Body, Operation
-from simulator.exchange import Exchange, Handler
-from simulator.polls import Show, answer_poll
+from simulator.exchange import Exchange, Handler, SocketHandler
+from simulator.polls import Find, Show, answer_poll, by_id
 from simulator.routes import Routes
 from simulator.sales import Offer, Work, answer_call
 from simulator.world import World
@@ -23,15 +23,27 @@ class Site:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.routes = Routes()
-        self._offers: dict[str, list[Offer]] = {}
+        self.routes: Routes[Handler] = Routes()
+        self.sockets: Routes[SocketHandler] = Routes()
+        self._offers: dict[tuple[str, str], list[Offer]] = {}
 
-    def sell(self, path: str, operation: Operation, work: Work, takes: Callable[[Body], bool] = any_model) -> None:
-        """POST `path` buys `operation`. `takes` looks at the body when several operations share the path."""
-        offers = self._offers.get(path)
+    def sell(
+        self,
+        path: str,
+        operation: Operation,
+        work: Work,
+        takes: Callable[[Body], bool] = any_model,
+        method: str = "POST",
+    ) -> None:
+        """`method` on `path` buys `operation`.
+
+        When several operations share the path, `takes` decides by the body's fields and the path's parameters.
+        The body is JSON or ``multipart/form-data`` (see `uploads`); without one it is empty, except for POST.
+        """
+        offers = self._offers.get((method, path))
         if offers is None:
-            offers = self._offers[path] = []
-            self.routes.post(path, self._seller(offers))
+            offers = self._offers[method, path] = []
+            self.routes.add(method, path, self._seller(offers))
         offers.append(Offer(operation, work, takes))
 
     def _seller(self, offers: list[Offer]) -> Handler:
@@ -40,10 +52,23 @@ class Site:
 
         return sell
 
-    def show(self, path: str, operation: Operation, show: Show, *, by_external_id: bool = False) -> None:
-        """GET `path`, which ends in ``{id}``, tells how a task is doing."""
+    def show(
+        self,
+        path: str,
+        operation: Operation,
+        show: Show,
+        *,
+        by_external_id: bool = False,
+        find: Find = by_id,
+        method: str = "GET",
+    ) -> None:
+        """`method` on `path` tells how a task is doing. `find` gets its id from the request (see `polls`)."""
 
         async def poll(exchange: Exchange) -> Response:
-            return await answer_poll(self.world, operation, show, exchange, by_external_id=by_external_id)
+            return await answer_poll(self.world, operation, show, exchange, by_external_id=by_external_id, find=find)
 
-        self.routes.get(path, poll)
+        self.routes.add(method, path, poll)
+
+    def socket(self, path: str, handler: SocketHandler) -> None:
+        """A WebSocket at `path`. The handler gets the handshake and the socket, not yet accepted."""
+        self.sockets.add("GET", path, handler)

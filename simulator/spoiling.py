@@ -14,7 +14,9 @@ from simulator.world import World
 
 
 def refusal(dialect: Dialect, fault: Fault, request_id: str) -> Response:
-    """The answer of a fault that refuses."""
+    """The answer of a fault that refuses, in the words of the provider or, with ``by=gateway``, of the gateway."""
+    if fault.text("by", "") == "gateway":
+        dialect = Dialect()
     if fault.name == "html":
         return html_page(fault.status(200))
     if fault.name == "error_in_200":

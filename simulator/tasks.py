@@ -58,6 +58,8 @@ class Task:
     ready_at: float = 0.0
     #: What a provider needs to tell the story of this task, such as ids of its parts.
     details: dict[str, Any] = field(default_factory=dict)
+    #: Which of the operations of its family was bought.
+    operation: str = ""
     _first_poll_at: float | None = None
     _polls: int = 0
 
@@ -121,6 +123,15 @@ class View:
 
     def url(self, file: PublishedFile) -> str:
         return self.base_url + file.url_path
+
+    @property
+    def is_moderated(self) -> bool:
+        return self.phase is Phase.FAILED and self.task.fault("moderation") is not None
+
+    def failure_option(self, key: str, default: str) -> str:
+        """What the fault that made the task fail says about `key`, such as the vendor's ``code``."""
+        fault = self.task.fault("moderation") or self.task.fault("failed")
+        return fault.text(key, default) if fault is not None else default
 
     @property
     def outputs(self) -> list[PublishedFile]:

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from simulator.config import Kind, SimulatorConfig
 from simulator.faults import Rules
@@ -37,6 +38,8 @@ class World:
         self.studio = Studio(self.data / "renderings", config.renderers)
         self.files = FileStore(self.data / "files")
         self.tasks = TaskBook()
+        #: What earlier calls left for later ones, such as sessions, by kind (``kling.session``) and id.
+        self.kept: dict[tuple[str, str], Any] = {}
         self.rules = Rules()
         self.till = Till(config.balance_usd)
         self.models: list[ModelCard] = []
@@ -65,10 +68,11 @@ class World:
         self._closing.set()
 
     async def reset(self, keep: frozenset[str] = frozenset()) -> None:
-        """Back to the start: latencies, rules, tasks, till, and unless kept also ``ledger`` and ``files``."""
+        """Back to the start: latencies, rules, tasks, what they left, till, and unless kept also ``ledger`` and ``files``."""
         self.latency_s = dict(self.config.latency_s)
         self.rules.clear()
         await self.tasks.clear()
+        self.kept.clear()
         self.till = Till(self.config.balance_usd)
         if "ledger" not in keep:
             await self.ledger.clear()

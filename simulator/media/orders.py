@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, get_args
 
-from simulator.media import clip, picture, sound
+from simulator.media import clip, midi, model3d, picture, sound, vector
 
 PictureFormat = Literal["png", "jpeg", "webp"]
 SoundFormat = Literal["mp3", "wav", "flac", "opus", "aac", "pcm"]
+ModelFormat = Literal["glb", "gltf", "obj", "stl", "zip"]
 
 
 class Order(Protocol):
@@ -96,3 +97,66 @@ class Clip:
 
     def make(self, path: Path) -> None:
         clip.save(self.text, self.seconds, (self.width, self.height), self.fps, self.with_sound, self.label, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Model3D:
+    text: str
+    #: ``zip`` holds an OBJ with its material and texture.
+    format: ModelFormat = "glb"
+    textured: bool = True
+
+    MEDIA_TYPES: ClassVar[Mapping[str, str]] = {
+        "glb": "model/gltf-binary",
+        "gltf": "model/gltf+json",
+        "obj": "model/obj",
+        "stl": "model/stl",
+        "zip": "application/zip",
+    }
+
+    @property
+    def suffix(self) -> str:
+        return self.format
+
+    @property
+    def media_type(self) -> str:
+        return self.MEDIA_TYPES[self.format]
+
+    def make(self, path: Path) -> None:
+        model3d.save(self.text, self.format, self.textured, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Midi:
+    text: str
+    seconds: float
+
+    suffix = "mid"
+    media_type = "audio/midi"
+
+    def make(self, path: Path) -> None:
+        path.write_bytes(midi.melody(self.text, self.seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    text: str
+    width: int
+    height: int
+    #: Which of several drawings of one prompt.
+    variation: int = 0
+
+    suffix = "svg"
+    media_type = "image/svg+xml"
+
+    def make(self, path: Path) -> None:
+        path.write_text(vector.draw(self.text, self.width, self.height, self.variation), "utf-8")
+
+
+#: Suffix -> media type of everything that can be made.
+MEDIA_TYPES: Mapping[str, str] = {
+    **{picture_format: f"image/{picture_format}" for picture_format in get_args(PictureFormat)},
+    **Sound.MEDIA_TYPES,
+    **Model3D.MEDIA_TYPES,
+    **{order.suffix: order.media_type for order in (Clip, Midi, Vector)},
+}

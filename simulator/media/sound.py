@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
 
 #: Semitones above the key note; the last is the octave.
-_SCALE = (0, 2, 4, 7, 9, 12)
+SCALE = (0, 2, 4, 7, 9, 12)
 
-_NOTE_S = 0.25
+NOTE_S = 0.25
 
 #: Format -> container and codec of FFmpeg.
 _ENCODERS: dict[str, tuple[str, Literal["libmp3lame", "flac", "libopus", "aac"]]] = {
@@ -38,9 +38,9 @@ def melody(seed: str, seconds: float, rate_hz: int) -> bytes:
     tune = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()
     key_hz = 196.0 * 2 ** ((tune[0] % 12) / 12)
     length = max(1, round(seconds * rate_hz))
-    per_note = round(_NOTE_S * rate_hz)
+    per_note = round(NOTE_S * rate_hz)
     notes = b"".join(
-        _note(round(key_hz * 2 ** (_SCALE[tune[1 + i % 31] % len(_SCALE)] / 12), 2), rate_hz) for i in range(-(-length // per_note))
+        _note(round(key_hz * 2 ** (SCALE[tune[1 + i % 31] % len(SCALE)] / 12), 2), rate_hz) for i in range(-(-length // per_note))
     )
     return notes[: length * 2]
 
@@ -50,9 +50,9 @@ def _note(pitch_hz: float, rate_hz: int) -> bytes:
     """A plucked tone: two harmonics that fade. Cached, since computing samples one by one is the slow part."""
     samples = array("h")
     step = 2 * math.pi * pitch_hz / rate_hz
-    for i in range(round(_NOTE_S * rate_hz)):
+    for i in range(round(NOTE_S * rate_hz)):
         attack = min(1.0, i / 200)
-        fade = math.exp(-5 * i / (_NOTE_S * rate_hz))
+        fade = math.exp(-5 * i / (NOTE_S * rate_hz))
         samples.append(int(11_000 * attack * fade * (math.sin(step * i) + 0.4 * math.sin(2 * step * i))))
     return samples.tobytes()
 
