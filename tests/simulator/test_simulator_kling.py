@@ -21,6 +21,13 @@ def is_over(answer: dict[str, Any]) -> bool:
     return answer["data"]["task_status"] in ("succeed", "failed")
 
 
+def run(simulator: Any, path: str, body: dict[str, Any], simulate: str = "") -> dict[str, Any]:
+    """Create a task, wait for its end, and return its task object."""
+    task_id = simulator.post(path, body, simulate).raise_for_status().json()["data"]["task_id"]
+    data: dict[str, Any] = simulator.poll(f"{path}/{task_id}", is_over)[-1]["data"]
+    return data
+
+
 def test_a_video_walks_from_submitted_to_succeed_and_really_plays(simulator: Any) -> None:
     answer = simulator.post(PATH, {**BODY, "aspect_ratio": "9:16", "external_task_id": "job-5f"})
 
@@ -148,6 +155,66 @@ def receiver() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
     server.server_close()
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [("rate_limit code=1102", 429, 1102), ("invalid code=1301", 400, 1301), ("no_money code=1101", 429, 1101)],
+)
+def test_any_row_of_the_native_error_table_can_be_had(simulator: Any, fault: str, status: int, code: int) -> None:
+    answer = simulator.post(PATH, BODY, simulate=fault)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def has_ended(answer: dict[str, Any]) -> bool:
+    return answer["data"]["status"] in ("SUCCESS", "FAILURE")
+
+
+@pytest.mark.parametrize(
+    ("simulate", "way"),
+    [
+        ("wrapped depth=1", ("data",)),
+        ("wrapped", ("data", "data")),
+        ("wrapped depth=2", ("data", "data")),
+        ("wrapped depth=3", ("data", "data", "data")),
+    ],
+)
+def test_wrapped_polls_have_the_task_result_at_the_depth_asked_for(simulator: Any, simulate: str, way: tuple[str, ...]) -> None:
+    submitted = simulator.post(PATH, BODY, simulate=simulate).json()
+    seen = simulator.poll(f"{PATH}/{submitted['data']['task_id']}", has_ended)
+
+    assert submitted["code"] == 0
+    assert {one["code"] for one in seen} == {"success"}
+    row = seen[-1]["data"]
+    assert (row["status"], row["progress"], row["fail_reason"]) == ("SUCCESS", "100%", "")
+    assert 1_700_000_000 < row["submit_time"] <= row["finish_time"] < 10_000_000_000
+    found = seen[-1]
+    for key in way:
+        assert "task_result" not in found
+        found = found[key]
+    assert found["task_status"] == "succeed"
+    assert simulator.get(found["task_result"]["videos"][0]["url"]).headers["content-type"] == "video/mp4"
+
+
+def test_a_wrapped_result_may_be_nothing_but_a_link_in_fail_reason(simulator: Any) -> None:
+    body = {**BODY, "prompt": "a kite [[simulate:wrapped link=fail_reason]]"}
+    task_id = simulator.post(PATH, body).json()["data"]["task_id"]
+
+    row = simulator.poll(f"{PATH}/{task_id}", has_ended)[-1]["data"]
+
+    assert row["status"] == "SUCCESS"
+    assert "task_result" not in json.dumps(row)
+    assert simulator.get(row["fail_reason"]).headers["content-type"] == "video/mp4"
+
+
+def test_a_wrapped_failure_gives_its_reason(simulator: Any) -> None:
+    task_id = simulator.post(PATH, BODY, simulate="wrapped, moderation").json()["data"]["task_id"]
+
+    row = simulator.poll(f"{PATH}/{task_id}", has_ended)[-1]["data"]
+
+    assert (row["status"], row["fail_reason"]) == ("FAILURE", "content blocked by risk control")
+    assert row["data"]["task_status_msg"] == "content blocked by risk control"
+
+
 def test_a_callback_url_gets_the_bare_task_at_every_change(
     simulator: Any, receiver: tuple[str, queue.Queue[dict[str, Any]]]
 ) -> None:
@@ -159,3 +226,14 @@ def test_a_callback_url_gets_the_bare_task_at_every_change(
     assert [first["task_status"], last["task_status"]] == ["processing", "succeed"]
     assert last["task_id"] == task_id
     assert simulator.get(last["task_result"]["videos"][0]["url"]).status_code == 200
+
+
+def test_a_callback_of_another_operation_brings_its_own_outputs(
+    simulator: Any, receiver: tuple[str, queue.Queue[dict[str, Any]]]
+) -> None:
+    url, arrived = receiver
+    simulator.post("/kling/v1/images/generations", {"prompt": "a kite", "n": 2, "callback_url": url}).raise_for_status()
+
+    last = [arrived.get(timeout=10) for _ in range(2)][-1]
+
+    assert [image["index"] for image in last["task_result"]["images"]] == [0, 1]

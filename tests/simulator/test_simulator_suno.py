@@ -81,7 +81,7 @@ def test_an_unknown_id_is_task_not_exist(simulator: Any) -> None:
     [
         ({"mv": "chirp-crow"}, "prompt_empty"),
         ({"continue_clip_id": "aa11", "continue_at": 10}, "task id is empty"),
-        ({"mv": "chirp-v4", "prompt": "x" * 3001}, "prompt is longer than 3000 characters"),
+        ({"mv": "chirp-v4", "prompt": "x" * 3001}, "prompt must not be longer than 3000 characters"),
     ],
 )
 def test_wrong_bodies_are_refused_in_the_task_layer_shape(simulator: Any, body: dict[str, Any], message: str) -> None:

@@ -1,41 +1,110 @@
-"""Checks of request fields, answered with the native 1201."""
+"""Checks of Kling's own kinds of fields, answered with the native 1201."""
 
 from __future__ import annotations
 
+import base64
+import io
+from collections.abc import Collection
+
+from PIL import Image
+
 from simulator.calls import Call
+from simulator.exchange import Refused
+from simulator.fields import Fields, fields_of
+
+_LONGEST_TEXT = 2500
+
+_MAX_SOUND_BYTES = 5_000_000
+
+_DAY_MS = 24 * 3600 * 1000
+
+
+def texts(fields: Fields, *names: str) -> None:
+    """Prompts, which have one greatest length."""
+    for name in names:
+        fields.text(name, _LONGEST_TEXT)
+
+
+def exactly_one(fields: Fields, *names: str) -> str:
+    """The one of `names` that is given."""
+    given = [name for name in names if fields.given.get(name)]
+    if len(given) != 1:
+        raise fields.wrong(" / ".join(names), "exactly one of them is required")
+    return given[0]
+
+
+def media(fields: Fields, name: str) -> bytes | None:
+    """A URL, or base64 without ``data:``; the content of the latter."""
+    value = fields.text(name)
+    if not value or value.startswith(("http://", "https://")):
+        return None
+    if value.startswith("data:"):
+        raise fields.wrong(name, "must be a URL, or base64 without the data: prefix")
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        raise fields.wrong(name, "must be a URL or base64") from None
+
+
+def sound(fields: Fields, name: str) -> None:
+    content = media(fields, name)
+    if content is not None and len(content) > _MAX_SOUND_BYTES:
+        raise fields.wrong(name, "must not be larger than 5 MB")
+
+
+def link(fields: Fields, name: str) -> None:
+    value = fields.text(name)
+    if value and not value.startswith(("http://", "https://")):
+        raise fields.wrong(name, "must be a URL")
+
+
+def size_of(content: bytes | None) -> tuple[int, int] | None:
+    """Width and height of a picture, where there is one to look at."""
+    if content is None:
+        return None
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.size if all(image.size) else None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def milliseconds(fields: Fields, name: str) -> int:
+    """A whole number natively, a string of digits in CometAPI's sample."""
+    value = fields.given[name]
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return fields.whole(name, 0, _DAY_MS)
+
+
+def images(fields: Fields, name: str, least: int, most: int, key: str = "image") -> None:
+    """A list of ``{key: image}``."""
+    for entry in fields.each(name, least, most):
+        entry.need(key)
+        media(entry, key)
+
+
+def one_video(fields: Fields) -> str:
+    """`video_id` or `video_url`, whichever is given."""
+    name = exactly_one(fields, "video_id", "video_url")
+    fields.text("video_id")
+    link(fields, "video_url")
+    return name
 
 
 def common_tail(call: Call) -> None:
     """The tail every asynchronous create has."""
-    for name in ("callback_url", "external_task_id"):
-        if name in call.body and not isinstance(call.body[name], str):
-            raise call.invalid(f"{name} must be a string")
-    url = call.body.get("callback_url")
-    if url and not url.startswith(("http://", "https://")):
-        raise call.invalid("callback_url is not a URL")
-    if call.body.get("external_task_id") == "":
-        call.body["external_task_id"] = None
-    if not isinstance(call.body.get("watermark_info", {}), dict):
-        raise call.invalid("watermark_info must be an object")
+    fields = fields_of(call)
+    link(fields, "callback_url")
+    fields.text("external_task_id")
+    fields.inside("watermark_info").flag("enabled")
 
 
-def one_of(call: Call, name: str, allowed: tuple[str, ...]) -> None:
-    if name in call.body and call.body[name] not in allowed:
-        raise call.invalid(f"{name} value '{call.body[name]}' is invalid")
+def model(fields: Fields, allowed: Collection[str], default: str) -> str:
+    return str(fields.one_of("model_name", allowed, default))
 
 
-def at_most(call: Call, name: str, characters: int) -> None:
-    value = call.body.get(name, "")
-    if not isinstance(value, str):
-        raise call.invalid(f"{name} must be a string")
-    if len(value) > characters:
-        raise call.invalid(f"{name} must not be longer than {characters} characters")
-
-
-def number(call: Call, name: str, least: float, most: float) -> None:
-    if name in call.body and not (is_number(call.body[name]) and least <= call.body[name] <= most):
-        raise call.invalid(f"{name} must be between {least} and {most}")
-
-
-def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def unknown(call: Call, name: str, value: object) -> Refused:
+    """An id of something that is not there: 1203."""
+    message = f"{name} {str(value)[:100]} not found"
+    return Refused(call.operation.dialect.refuse("not_found", call.request_id, message))

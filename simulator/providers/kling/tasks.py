@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
-import httpx2
 from starlette.responses import Response
 
-from simulator.calls import Call, Operation, Output, base_url
+from simulator.callbacks import teller
+from simulator.calls import Body, Call, Operation, base_url
+from simulator.config import Kind
 from simulator.dialects import json_response
 from simulator.exchange import Exchange, Handler
 from simulator.polls import answer_question
-from simulator.providers.kling.wire import STATUS, envelope, head, show_task, task_object
+from simulator.providers.kling import checks, earlier
+from simulator.providers.kling.products import Product
+from simulator.providers.kling.wire import KlingDialect, envelope, head, show_task, task_object
 from simulator.sales import Work
 from simulator.site import Site
 from simulator.tasks import Phase, View
 from simulator.world import World
+
+_DIALECT = KlingDialect()
+
+
+def prompt_of(body: Body) -> str:
+    prompt = body.get("prompt")
+    return prompt if isinstance(prompt, str) else ""
+
+
+def task_operation(name: str, kind: Kind, price_usd: float, prompt: Callable[[Body], str] = prompt_of) -> Operation:
+    return Operation(f"kling.{name}", kind, price_usd, _DIALECT, prompt, is_task=True)
+
+
+def sync_operation(name: str, kind: Kind, price_usd: float, prompt: Callable[[Body], str] = prompt_of) -> Operation:
+    return Operation(f"kling.{name}", kind, price_usd, _DIALECT, prompt)
 
 
 def offer(site: Site, path: str, operation: Operation, work: Work) -> None:
@@ -28,20 +45,24 @@ def offer(site: Site, path: str, operation: Operation, work: Work) -> None:
     site.routes.get(path, _list_of(site.world, operation))
 
 
-async def start_task(call: Call, task_id: str, outputs: list[Output], details: dict[str, Any]) -> Response:
+async def start_task(call: Call, product: Product) -> Response:
     """Accept the task and answer with the submit envelope; a second task with one external id is refused."""
+    checks.common_tail(call)
+    product = replace(product, is_watermarked=call.body.get("watermark_info", {}).get("enabled", False))
     callback_url = call.body.get("callback_url")
+    task_id = new_task_id()
     task = await call.start(
         task_id,
-        outputs,
-        external_id=call.body.get("external_task_id"),
+        product.outputs(task_id),
+        external_id=call.body.get("external_task_id") or None,
         moderation="content blocked by risk control",
         failure="task failed, please retry",
-        details=details,
-        on_change=_callback(call.world, callback_url) if callback_url else None,
+        details={"product": product},
+        on_change=teller(call.world, callback_url, task_object, "task_status") if callback_url else None,
     )
     if task is None:
         raise call.invalid(f"external_task_id already exists: {call.body['external_task_id']}")
+    earlier.keep_task(call, task)
     view = View(task, Phase.SUBMITTED, 0.0, task.created_at, task.base_url)
     return json_response(envelope(call.request_id, head(view)))
 
@@ -68,20 +89,6 @@ def _list_of(world: World, operation: Operation) -> Handler:
 def _within(exchange: Exchange, name: str, default: int, most: int) -> int | None:
     text = exchange.request.query_params.get(name, str(default))
     return int(text) if text.isdecimal() and 1 <= int(text) <= most else None
-
-
-def _callback(world: World, url: str) -> Callable[[View], None]:
-    """POST the bare task object at every change, once each: the real protocol promises no retry (section 4)."""
-
-    async def tell(view: View) -> None:
-        answered: int | None = None
-        with contextlib.suppress(httpx2.HTTPError, httpx2.InvalidURL):
-            async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
-                answered = (await client.post(url, json=task_object(view))).status_code
-        await world.ledger.append("callback", task_id=view.task.id, status=STATUS[view.phase], answered=answered)
-
-    # Beside the task: a slow receiver must not hold up the task it is told about.
-    return lambda view: world.tasks.live(tell(view))
 
 
 def new_task_id() -> str:

@@ -1,4 +1,7 @@
-"""Kling's own words: envelope, statuses, errors, and the task object that polls wrap and callbacks send bare."""
+"""Kling's own words: envelope, statuses, errors, and the task object that polls wrap and callbacks send bare.
+
+Source: kling.md sections 0, 1, 3 and 4.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,45 @@ from typing import Any
 from starlette.responses import Response
 
 from simulator.dialects import Dialect, json_response
+from simulator.faults import Fault
+from simulator.providers.kling.products import Product
+from simulator.task_rows import row_answer
 from simulator.tasks import Phase, View
 
-#: Kind of refusal -> HTTP status, code, message; the rest is worded by the gateway.
-_ERRORS: Mapping[str, tuple[int, int, str]] = {
-    "rate_limit": (429, 1303, "parallel task over resource pack limit"),
-    "server_error": (500, 5000, "Internal server error"),
-    "unavailable": (503, 5001, "Server temporarily unavailable"),
-    "timeout": (504, 5002, "Server internal timeout"),
-    "invalid": (400, 1201, "Invalid parameter value"),
+#: Code -> HTTP status and message (section 1).
+_NATIVE: Mapping[int, tuple[int, str]] = {
+    1000: (401, "Authentication failed"),
+    1001: (401, "Authorization is empty"),
+    1002: (401, "Authorization is invalid"),
+    1003: (401, "Authorization is not yet valid"),
+    1004: (401, "Authorization has expired"),
+    1100: (429, "Account exception"),
+    1101: (429, "Account in arrears"),
+    1102: (429, "Resource pack exhausted or expired"),
+    1103: (403, "No permission for this resource"),
+    1200: (400, "Invalid request parameters"),
+    1201: (400, "Invalid parameter value"),
+    1202: (404, "Invalid request method"),
+    1203: (404, "Resource not found"),
+    1300: (400, "Triggered the policy of the platform"),
+    1301: (400, "Triggered the content security policy of the platform"),
+    1302: (429, "Too many requests"),
+    1303: (429, "parallel task over resource pack limit"),
+    1304: (429, "IP is not in the allow-list"),
+    5000: (500, "Internal server error"),
+    5001: (503, "Server temporarily unavailable"),
+    5002: (504, "Server internal timeout"),
+}
+
+#: Kind of refusal -> the native code for it; the other kinds are worded by the gateway.
+_CODES: Mapping[str, int] = {
+    "rate_limit": 1303,
+    "server_error": 5000,
+    "unavailable": 5001,
+    "timeout": 5002,
+    "invalid": 1201,
+    "moderation": 1301,
+    "not_found": 1203,
 }
 
 #: Note the spelling of the third.
@@ -30,20 +63,18 @@ STATUS = {
 
 
 class KlingDialect(Dialect):
-    """The native error shape where the native table has the case, with `code=` to choose another of its codes."""
+    """The native error shape where the native table has the case, with `code=` to choose another row of the table."""
 
     def refuse(self, kind: str, request_id: str, message: str = "", code: str = "") -> Response:
-        if kind not in _ERRORS:
+        asked = int(code) if code.isdecimal() else 0
+        chosen = asked if asked in _NATIVE else _CODES.get(kind)
+        if chosen is None:
             return super().refuse(kind, request_id, message, code)
-        status, own_code, own_message = _ERRORS[kind]
-        return native_error(status, int(code) if code.isdigit() else own_code, message or own_message, request_id)
+        status, meaning = _NATIVE[chosen]
+        return json_response({"code": chosen, "message": message or meaning, "request_id": request_id}, status)
 
     def unknown_task(self, task_id: str, request_id: str) -> Response:
-        return native_error(404, 1203, f"task {task_id} not found", request_id)
-
-
-def native_error(status: int, code: int, message: str, request_id: str) -> Response:
-    return json_response({"code": code, "message": message, "request_id": request_id}, status)
+        return self.refuse("not_found", request_id, f"task {task_id} not found")
 
 
 def envelope(request_id: str, data: Any) -> dict[str, Any]:
@@ -51,31 +82,81 @@ def envelope(request_id: str, data: Any) -> dict[str, Any]:
 
 
 def show_task(view: View) -> dict[str, Any]:
-    return envelope(secrets.token_hex(8), task_object(view))
+    """The native envelope, or the gateway's row around it for a task created with ``wrapped``."""
+    native = envelope(secrets.token_hex(8), task_object(view))
+    wrapped = view.task.fault("wrapped")
+    return native if wrapped is None else _row(view, native, wrapped)
+
+
+def _row(view: View, native: dict[str, Any], wrapped: Fault) -> dict[str, Any]:
+    """Section 3: the task result one level down, or as deep as ``depth`` says, or only as a link in `fail_reason`."""
+    vendor = native["data"]
+    match wrapped.text("depth", "2"):
+        case "1":
+            more = {name: vendor[name] for name in ("task_status", "task_result") if name in vendor}
+        case "3":
+            more = {"data": native}
+        case _:
+            more = {"data": vendor}
+    if wrapped.text("link", "") == "fail_reason" and view.phase is Phase.SUCCEEDED:
+        more = {"data": {"task_status": vendor["task_status"]}}
+        if view.outputs:
+            more["fail_reason"] = view.url(view.outputs[0])
+    return row_answer(view, view.task.operation.rpartition(".")[2], **more)
 
 
 def task_object(view: View) -> dict[str, Any]:
     """The bare task, as polls wrap it and callbacks send it."""
-    task = view.task
+    product: Product = view.task.details["product"]
     data = head(view)
-    data["task_status_msg"] = task.failure if view.phase is Phase.FAILED else ""
-    if view.phase is Phase.SUCCEEDED:
-        video = [file for file in view.outputs if file.name.startswith("v-")]
-        marked = [file for file in view.outputs if file.name.startswith("w-")]
-        data["task_result"] = {
-            "videos": [
-                {
-                    "id": file.name.removesuffix(".mp4"),
-                    "url": view.url(file),
-                    "watermark_url": view.url(marked[0]) if marked else "",
-                    "duration": f"{task.details['seconds']:.1f}",
-                }
-                for file in video
-            ]
+    if product.parent is not None:
+        parent = product.parent
+        data["task_info"]["parent_video"] = {
+            "id": parent.id,
+            "url": view.url(parent.file),
+            "duration": f"{parent.footage.seconds:.1f}",
         }
-        data["watermark_info"] = {"enabled": bool(marked)}
-        data["final_unit_deduction"] = "2.5"
+    data["task_status_msg"] = view.task.failure if view.phase is Phase.FAILED else ""
+    if view.phase is Phase.SUCCEEDED:
+        data["task_result"] = _result(view, product)
+        data["watermark_info"] = {"enabled": product.is_watermarked}
+        data["final_unit_deduction"] = product.units
     return data
+
+
+def _result(view: View, product: Product) -> dict[str, Any]:
+    """A list for each kind of output the task has; empty when it was told to succeed with nothing."""
+    urls = {file.name: view.url(file) for file in view.outputs}
+    result: dict[str, Any] = {}
+    if product.pictures:
+        names = [f"i-{view.task.id}-{index}.png" for index in range(len(product.pictures))]
+        result["images"] = [
+            {"index": index, "url": urls[name], "watermark_url": urls.get(f"w{name}", "")}
+            for index, name in enumerate(names)
+            if name in urls
+        ]
+    if product.video is not None:
+        name = f"v-{view.task.id}"
+        video = {
+            "id": name,
+            "url": urls.get(f"{name}.mp4", ""),
+            "watermark_url": urls.get(f"w{name}.mp4", ""),
+            "duration": f"{product.video.seconds:.1f}",
+        }
+        if product.session_id:
+            video["session_id"] = product.session_id
+        result["videos"] = [video] if video["url"] else []
+    if product.sound is not None:
+        name, duration = f"a-{view.task.id}", f"{product.sound.seconds:.1f}"
+        audio = {
+            "id": name,
+            "url_mp3": urls.get(f"{name}.mp3", ""),
+            "url_wav": urls.get(f"{name}.wav", ""),
+            "duration_mp3": duration,
+            "duration_wav": duration,
+        }
+        result["audios"] = [audio] if audio["url_mp3"] else []
+    return result
 
 
 def head(view: View) -> dict[str, Any]:
