@@ -26,13 +26,13 @@ PATH = "/v1/images/generations"
 
 MODELS = ("gpt-image-2", "gpt-image-1.5", "gpt-image-1", "gpt-image-1-mini", "dall-e-3", "dall-e-2")
 
-_SIZES = {
+SIZES = {
     "gpt-image": ("1024x1024", "1536x1024", "1024x1536", "auto"),
     "dall-e-3": ("1024x1024", "1792x1024", "1024x1792"),
     "dall-e-2": ("256x256", "512x512", "1024x1024"),
 }
 
-_MAX_PROMPT = {"gpt-image": 32_000, "dall-e-3": 4_000, "dall-e-2": 1_000}
+MAX_PROMPT = {"gpt-image": 32_000, "dall-e-3": 4_000, "dall-e-2": 1_000}
 
 #: Tokens a picture of 1024x1024 costs, by quality (made up, in the order of the real ones).
 _OUTPUT_TOKENS = {"low": 272, "medium": 1056, "high": 4160, "auto": 1056}
@@ -73,7 +73,7 @@ async def generate(call: Call) -> Response:
         for one in items:
             one["revised_prompt"] = call.prompt
         return json_response({"created": int(call.world.now()), "data": items})
-    return json_response(_gpt_image(call, items, width, height, picture_format, transparent))
+    return json_response(gpt_image(call, items, (width, height), picture_format, transparent))
 
 
 async def item(call: Call, file: PublishedFile, by_link: bool) -> dict[str, Any]:
@@ -84,9 +84,16 @@ async def item(call: Call, file: PublishedFile, by_link: bool) -> dict[str, Any]
     return {"b64_json": base64.b64encode(content).decode()}
 
 
-def _gpt_image(
-    call: Call, items: list[dict[str, Any]], width: int, height: int, picture_format: str, transparent: bool
+def gpt_image(
+    call: Call,
+    items: list[dict[str, Any]],
+    size: tuple[int, int],
+    picture_format: str,
+    transparent: bool,
+    image_tokens: int = 0,
 ) -> dict[str, Any]:
+    """The answer of the gpt-image models; `image_tokens` is what the pictures sent along cost."""
+    width, height = size
     quality = call.body.get("quality", "auto")
     text_tokens = max(1, len(call.prompt) // 4)
     output_tokens = round(_OUTPUT_TOKENS[quality] * width * height / 1024**2) * len(items)
@@ -97,10 +104,10 @@ def _gpt_image(
         "quality": "medium" if quality == "auto" else quality,
         "size": f"{width}x{height}",
         "usage": {
-            "input_tokens": text_tokens,
-            "input_tokens_details": {"image_tokens": 0, "text_tokens": text_tokens},
+            "input_tokens": image_tokens + text_tokens,
+            "input_tokens_details": {"image_tokens": image_tokens, "text_tokens": text_tokens},
             "output_tokens": output_tokens,
-            "total_tokens": text_tokens + output_tokens,
+            "total_tokens": image_tokens + text_tokens + output_tokens,
         },
         "data": items,
     }
@@ -112,27 +119,35 @@ def check(call: Call, family: str) -> None:
     prompt = body.get("prompt")
     if not isinstance(prompt, str) or not prompt:
         raise call.invalid("field prompt is required")
-    if len(prompt) > _MAX_PROMPT[family]:
-        raise call.invalid(f"prompt is longer than {_MAX_PROMPT[family]} characters")
-    n = body.get("n")
-    most = 1 if family == "dall-e-3" else 10
-    if n is not None and (not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= most):
-        raise call.invalid(f"n must be between 1 and {most}")
-    size = body.get("size")
-    if size is not None and size not in _SIZES[family] and not _is_free_size(body["model"], size):
-        raise call.invalid(f"size {size!r} is not supported by {body['model']}")
+    if len(prompt) > MAX_PROMPT[family]:
+        raise call.invalid(f"prompt is longer than {MAX_PROMPT[family]} characters")
+    check_count(call, 1 if family == "dall-e-3" else 10)
+    check_size(call, family)
     if family == "gpt-image":
-        _check_gpt_image(call)
+        check_gpt_image(call)
     else:
         _check_dall_e(call, family)
 
 
-def _check_gpt_image(call: Call) -> None:
+def check_count(call: Call, most: int) -> None:
+    n = call.body.get("n")
+    if n is not None and (not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= most):
+        raise call.invalid(f"n must be between 1 and {most}")
+
+
+def check_size(call: Call, family: str) -> None:
+    size, model = call.body.get("size"), call.body["model"]
+    if size is not None and size not in SIZES[family] and not is_free_size(model, size):
+        raise call.invalid(f"size {size!r} is not supported by {model}")
+
+
+def check_gpt_image(call: Call) -> None:
+    """The fields that only the gpt-image models have."""
     body = call.body
-    _one_of(call, "quality", ("low", "medium", "high", "auto"))
-    _one_of(call, "output_format", ("png", "jpeg", "webp"))
-    _one_of(call, "background", ("transparent", "opaque", "auto"))
-    _one_of(call, "moderation", ("low", "auto"))
+    one_of(call, "quality", ("low", "medium", "high", "auto"))
+    one_of(call, "output_format", ("png", "jpeg", "webp"))
+    one_of(call, "background", ("transparent", "opaque", "auto"))
+    one_of(call, "moderation", ("low", "auto"))
     if body.get("background") == "transparent" and body.get("output_format") == "jpeg":
         raise call.invalid("a transparent background needs output_format png or webp")
     compression = body.get("output_compression")
@@ -141,21 +156,21 @@ def _check_gpt_image(call: Call) -> None:
 
 
 def _check_dall_e(call: Call, family: str) -> None:
-    _one_of(call, "response_format", ("url", "b64_json"))
+    one_of(call, "response_format", ("url", "b64_json"))
     if family == "dall-e-3":
-        _one_of(call, "quality", ("standard", "hd"))
-        _one_of(call, "style", ("vivid", "natural"))
+        one_of(call, "quality", ("standard", "hd"))
+        one_of(call, "style", ("vivid", "natural"))
     for name in ("output_format", "output_compression", "background", "moderation"):
         if name in call.body:
             raise call.invalid(f"unknown parameter: {name}")
 
 
-def _one_of(call: Call, name: str, allowed: tuple[str, ...]) -> None:
+def one_of(call: Call, name: str, allowed: tuple[str, ...]) -> None:
     if name in call.body and call.body[name] not in allowed:
         raise call.invalid(f"{name} must be one of {', '.join(allowed)}")
 
 
-def _is_free_size(model: str, size: object) -> bool:
+def is_free_size(model: str, size: object) -> bool:
     """gpt-image-2 takes any WxH divisible by 16, ratio 1:3 to 3:1, up to 3840x2160 in either direction."""
     if model != "gpt-image-2" or not isinstance(size, str) or not re.fullmatch(r"\d{2,4}x\d{2,4}", size):
         return False

@@ -29,7 +29,7 @@ from simulator.dialects import Dialect, json_response
 from simulator.exchange import Refused
 from simulator.listing import ModelCard
 from simulator.media.orders import Clip, Order, Picture, PictureFormat
-from simulator.providers.openai_chat import answer_to
+from simulator.prose import answer_to
 from simulator.site import Site
 from simulator.tasks import Phase, View
 
@@ -188,7 +188,7 @@ def show_prediction(view: View) -> dict[str, Any]:
         "model": task.details["model"],
         "version": "hidden",
         "input": task.body["input"],
-        "logs": "" if view.phase is Phase.SUBMITTED else f"step {int(view.progress * 4)}/4",
+        "logs": _logs(view),
         "output": _output(view),
         "data_removed": False,
         "error": task.failure if view.phase is Phase.FAILED else None,
@@ -211,6 +211,14 @@ def show_prediction(view: View) -> dict[str, Any]:
             "predict_time": round(task.ends_at - task.begins_at, 3),
         }
     return prediction
+
+
+def _logs(view: View) -> str:
+    """A line in words, and the progress bar from which the vendor's client reads the progress."""
+    if view.phase is Phase.SUBMITTED:
+        return ""
+    done = int(view.progress * 4)
+    return f"step {done}/4\n{done * 25:3}%|{'#' * done:4}| {done}/4"
 
 
 def _output(view: View) -> Any:

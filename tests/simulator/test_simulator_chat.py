@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from typing import Any
 
+import av
 import pytest
 
 PATH = "/v1/chat/completions"
@@ -66,8 +69,59 @@ def test_a_stream_ends_with_done_and_adds_up_to_the_answer(simulator: Any) -> No
     assert text == whole
 
 
+def test_a_stop_sequence_ends_the_text(simulator: Any) -> None:
+    (choice,) = simulator.post(PATH, {**BODY, "stop": "kite"}).json()["choices"]
+
+    assert choice["finish_reason"] == "stop"
+    assert "kite" not in choice["message"]["content"]
+
+
+@pytest.mark.parametrize("sound_format", ["wav", "mp3"])
+def test_an_answer_can_be_spoken(simulator: Any, sound_format: str) -> None:
+    said = simulator.post(PATH, BODY).json()["choices"][0]["message"]["content"]
+    audio = {"voice": "alloy", "format": sound_format}
+
+    message = simulator.post(PATH, {**BODY, "modalities": ["text", "audio"], "audio": audio}).json()["choices"][0]["message"]
+
+    assert (message["content"], message["audio"]["transcript"]) == (None, said)
+    with av.open(io.BytesIO(base64.b64decode(message["audio"]["data"])), "r") as file:
+        stream = file.streams.audio[0]
+        heard = sum(frame.samples for frame in file.decode(stream)) / stream.rate
+    assert abs(heard - len(said) / 15) < 0.15
+
+
+def test_an_answer_can_be_a_refusal_or_be_filtered(simulator: Any) -> None:
+    refused, filtered = (
+        simulator.post(PATH, BODY, simulate=f"variant name={name}").json()["choices"][0] for name in ("refusal", "content_filter")
+    )
+
+    assert refused["message"]["content"] is None
+    assert refused["message"]["refusal"]
+    assert (filtered["finish_reason"], filtered["message"]["content"]) == ("content_filter", "")
+
+
+def test_the_reply_may_name_a_dated_model(simulator: Any) -> None:
+    answer = simulator.post(PATH, BODY, simulate="variant name=dated_model").json()
+
+    assert answer["model"] == "gpt-4o-mini-2026-01-01"
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"messages": []}, {"messages": [{"role": "nobody"}]}, {"temperature": 3}, {"n": 0}, {"model": ""}], ids=str
+    "wrong",
+    [
+        {"messages": []},
+        {"messages": [{"role": "nobody"}]},
+        {"messages": [{"role": "user", "content": 7}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "kite.png"}}]}]},
+        {"messages": [{"role": "tool", "content": "x"}]},
+        {"temperature": 3},
+        {"presence_penalty": -3},
+        {"n": 0},
+        {"modalities": ["text", "audio"]},
+        {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "midi"}},
+        {"model": ""},
+    ],
+    ids=str,
 )
 def test_values_outside_the_field_table_are_refused(simulator: Any, wrong: dict[str, Any]) -> None:
     assert simulator.post(PATH, {**BODY, **wrong}).status_code == 400
