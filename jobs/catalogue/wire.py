@@ -328,8 +328,9 @@ def _poll(op: Operation) -> Poll:
 
 
 def _no_task(op: Operation, document: Any) -> bool:
-    """Whether a good status brought an error instead of a task. A failed task has its `error` where an error answer has it too:
-    its status word tells them apart.
+    """Whether a good status brought an error instead of a task.
+
+    A failed task may have its `error` where an error answer has it: its status word tells them apart.
     """
     poll = _poll(op)
     word = text(first(poll.status, document))
