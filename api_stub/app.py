@@ -24,6 +24,7 @@ from api_stub.routes import (
     media,
     operations,
     system,
+    upstream,
     usage,
     webhooks,
 )
@@ -68,6 +69,7 @@ def create_app(context: Context) -> FastAPI:
         deliveries.router,
         webhooks.router,
         usage.router,
+        upstream.router,
         system.router,
     )
     for router in routers:

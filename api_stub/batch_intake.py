@@ -1,6 +1,6 @@
 """Taking in a batch: every line checked, then all of them stored or none. Memory stays flat: the lines wait on disk.
 
-body → spool → check line by line → rows on a shelf (a file) → one transaction
+body → spool → check line by line → rows on a shelf (a file) → check what they point at → one transaction
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import mmap
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -25,16 +25,21 @@ from api_stub.idempotency import Claim, earlier, once
 from api_stub.presenting import batch_of, shown_batches
 from api_stub.problems import ApiProblem, invalid, misshapen
 from api_stub.strict_json import JsonRefused, parse
-from jobs import submission
+from jobs import references, submission
 from jobs.ids import new_id
 from jobs.queries import batches
+from jobs.references import Reference
 from jobs.settings import Settings
-from jobs.submission import CallbackCheck, Checked, Metadata, Refused
+from jobs.states import FINAL, JobState
+from jobs.submission import CallbackCheck, Metadata, Problem, Refused
 from storage.spool import Spool
 
 #: Wrong lines that are told; what is wrong with the rest shows when these are mended.
 _MOST_ERRORS = 100
 _ROWS_A_STATEMENT = 1000
+#: Lines of a circle that are named.
+_MOST_LINKS = 10
+_UNKNOWN = "is neither a custom_id of this batch nor a job of yours"
 
 
 class Envelope(BaseModel):
@@ -61,12 +66,21 @@ class TakenBatch(NamedTuple):
     replayed: bool
 
 
+class Named(NamedTuple):
+    """The job that a custom_id stands for: its line, and the id it will have."""
+
+    line: int
+    job_id: str
+
+
 class Shelf(NamedTuple):
-    """The rows of a checked batch, on disk."""
+    """The rows of a checked batch, on disk. They point at jobs of the batch by `custom_ids`; at others, `awaited`, by id."""
 
     file: BinaryIO
     total: int
     modalities: frozenset[str]
+    custom_ids: dict[str, Named]
+    awaited: set[str]
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -95,9 +109,11 @@ def submit(face: Face, tenant_id: str, received: Received, *, key: str | None) -
                 session, batch_id, tenant_id, total=shelf.total, callback_url=envelope.callback_url, metadata=envelope.metadata
             )
             for rows in _rows(shelf.file):
-                submission.store(session, rows)
+                submission.store(session, [_pointed(row, shelf.custom_ids) for row in rows])
 
         made = once(database, claim, batch_id, write)
+    if made == batch_id:
+        intake.settle(face, shelf.awaited)
     return _look(face, tenant_id, made) if made != batch_id else _look(face, tenant_id, made, shelf.modalities)
 
 
@@ -110,31 +126,72 @@ class _Checks:
         self._default_callback = default_callback
         self._callback = callback
         self._files_missing = intake.files_missing(face, tenant_id)
+        self._states_of = intake.states_of(face, tenant_id)
         self._errors: list[dict[str, Any]] = []
-        self._custom_ids: dict[str, int] = {}
+        self._custom_ids: dict[str, Named] = {}
 
     def shelve(self, pieces: Iterator[Piece], file: BinaryIO) -> Shelf:
-        total, modalities = 0, set()
+        total, modalities, pointing = 0, set(), False
         for line, data in pieces:
             total += 1
-            checked = self._check(line, data)
+            row = self._check(line, data)
             if len(self._errors) >= _MOST_ERRORS:
                 break
-            if checked is not None and not self._errors:
-                modalities.add(checked.operation.modality)
-                (row,) = submission.rows(self._tenant_id, [checked], batch_id=self._batch_id, first_line=line)
+            if row is not None and not self._errors:
+                modalities.add(row["modality"])
+                pointing = pointing or bool(row["needs"])
                 file.write(_ENCODER.encode(row).encode() + b"\n")
         if not total:
             raise ApiProblem(422, "batch_empty", "the batch has no jobs")
+        self._refuse()
+        file.seek(0)
+        awaited: set[str] = set()
+        if pointing:
+            # Now that every custom_id is known: a line may point at a later one.
+            awaited = self._check_references(file)
+            self._refuse()
+            file.seek(0)
+        return Shelf(file, total, frozenset(modalities), self._custom_ids, awaited)
+
+    def _refuse(self) -> None:
         if self._errors:
             shown = self._errors[:_MOST_ERRORS]
             lines = len({error["line"] for error in shown})
             detail = f"nothing was stored: {lines} line{'s are' if lines > 1 else ' is'} wrong, line {shown[0]['line']} first"
             raise ApiProblem(422, "batch_invalid", detail, errors=shown)
-        file.seek(0)
-        return Shelf(file, total, frozenset(modalities))
 
-    def _check(self, line: int, data: bytes) -> Checked | None:
+    def _check_references(self, file: BinaryIO) -> set[str]:
+        """Find fault with what the rows point at. Returns the jobs outside the batch that have not ended yet."""
+        needs: dict[int, tuple[int, ...]] = {}
+        awaited: set[str] = set()
+        for rows in _rows(file):
+            pointing = [row for row in rows if row["needs"]]
+            needs |= {row["line"]: self._lines_named(row) for row in pointing}
+            states = self._states_of({name for row in pointing for name in row["needs"]} - self._custom_ids.keys())
+            awaited |= {name for name, state in states.items() if state not in FINAL}
+            for row in pointing:
+                for problem in self._outside_problems(row, states):
+                    self._wrong(row["line"], *problem)
+            if len(self._errors) >= _MOST_ERRORS:
+                return awaited
+        for circle in islice(references.cycles(needs), _MOST_ERRORS):
+            self._wrong(circle[0], "input", "reference_cycle", _round(circle))
+        return awaited
+
+    def _lines_named(self, row: dict[str, Any]) -> tuple[int, ...]:
+        return tuple(self._custom_ids[name].line for name in row["needs"] if name in self._custom_ids)
+
+    def _outside_problems(self, row: dict[str, Any], states: Mapping[str, JobState]) -> Iterator[Problem]:
+        if all(name in self._custom_ids for name in row["needs"]):
+            return
+        for one in references.find(row["input"]):
+            if isinstance(one, Reference) and one.job not in self._custom_ids:
+                problem = submission.need_problem(one, states.get(one.job), unknown=_UNKNOWN)
+                if problem is not None:
+                    yield problem
+
+    def _check(self, line: int, data: bytes) -> dict[str, Any] | None:
+        """The row of this line, or None where something is wrong with it."""
         try:
             document = parse(data)
             if not isinstance(document, dict):
@@ -153,13 +210,14 @@ class _Checks:
             for problem in error.problems:
                 self._wrong(line, *problem)
             return None
-        custom_id = checked.request.custom_id
-        if custom_id is not None:
-            first = self._custom_ids.setdefault(custom_id, line)
-            if first != line:
-                self._wrong(line, "custom_id", "duplicate_custom_id", f"is the same as in line {first}")
+        row: dict[str, Any]
+        (row,) = submission.rows(self._tenant_id, [checked], batch_id=self._batch_id, first_line=line)
+        if (custom_id := row["custom_id"]) is not None:
+            first = self._custom_ids.setdefault(custom_id, Named(line, row["id"]))
+            if first.line != line:
+                self._wrong(line, "custom_id", "duplicate_custom_id", f"is the same as in line {first.line}")
                 return None
-        return checked
+        return row
 
     def _wrong(self, line: int, loc: str, code: str, msg: str) -> None:
         self._errors.append({"line": line, "loc": loc, "code": code, "msg": msg})
@@ -198,7 +256,24 @@ def _rows(file: BinaryIO) -> Iterator[list[dict[str, Any]]]:
 
 def _row(line: bytes) -> dict[str, Any]:
     row: dict[str, Any] = json.loads(line)
-    return row | {"due_at": datetime.fromisoformat(row["due_at"]) if row["due_at"] else None}
+    return row | {"start_at": datetime.fromisoformat(row["start_at"]) if row["start_at"] else None}
+
+
+def _pointed(row: dict[str, Any], custom_ids: dict[str, Named]) -> dict[str, Any]:
+    """The row with ids of jobs where it named lines of its batch."""
+    if not row["needs"]:
+        return row
+    ids = {name: custom_ids[name].job_id if name in custom_ids else name for name in row["needs"]}
+    return row | {"input": references.rename(row["input"], ids), "needs": list(dict.fromkeys(ids.values()))}
+
+
+def _round(lines: list[int]) -> str:
+    if len(lines) == 1:
+        return "points at itself, so it could never start"
+    way = [str(line) for line in [*lines[:_MOST_LINKS], lines[0]]]
+    if len(lines) > _MOST_LINKS:
+        way.insert(_MOST_LINKS, "…")
+    return f"waits for itself: lines {' → '.join(way)}"
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=datetime.isoformat)

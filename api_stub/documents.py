@@ -34,6 +34,8 @@ JOB: Document = {
     "events": None,
     "on_unknown": "hold",
     "attempts": 1,
+    "waits_for": [],
+    "start_at": None,
     "created_at": "2026-11-22T17:00:00.123456Z",
     "started_at": "2026-11-22T17:00:00.140211Z",
     "finished_at": "2026-11-22T17:01:12.004120Z",

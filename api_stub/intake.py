@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from sqlmodel import Session
@@ -14,9 +14,10 @@ from api_stub.problems import ApiProblem
 from jobs import submission
 from jobs.ids import new_id
 from jobs.models import Job
-from jobs.queries import files, jobs
+from jobs.queries import chains, files, jobs
 from jobs.states import JobState
-from jobs.submission import CallbackCheck, Checked, FilesMissing, Problem
+from jobs.submission import CallbackCheck, Checked, FilesMissing, Problem, StatesOf
+from workers import finish
 from workers.egress import EgressRules, UrlRefused, check_url
 
 #: States whose outputs may still be at the provider, paid for and not in storage.
@@ -53,7 +54,12 @@ class Taken(NamedTuple):
 
 def check(face: Face, tenant_id: str, document: Any) -> Checked:
     """The request in `document`. Raises submission.Refused with all its problems; stores nothing."""
-    return submission.check(document, callback=callback_check(face.rules), files_missing=files_missing(face, tenant_id))
+    return submission.check(
+        document,
+        callback=callback_check(face.rules),
+        files_missing=files_missing(face, tenant_id),
+        states_of=states_of(face, tenant_id),
+    )
 
 
 def submit(face: Face, tenant_id: str, document: Any, *, key: str | None = None) -> Taken:
@@ -63,7 +69,7 @@ def submit(face: Face, tenant_id: str, document: Any, *, key: str | None = None)
         return look(face, tenant_id, first, replayed=True)
     checked = check(face, tenant_id, document)
     (row,) = submission.rows(tenant_id, [checked])
-    return _store(face, tenant_id, claim, row["id"], lambda session: submission.store(session, [row]))
+    return _store_row(face, tenant_id, claim, row)
 
 
 def look(face: Face, tenant_id: str, job_id: str, *, replayed: bool = False) -> Taken:
@@ -81,9 +87,8 @@ def retry(face: Face, tenant_id: str, job_id: str, *, key: str | None = None) ->
         old = job_of(session, tenant_id, job_id)
     if old.status not in _RETRIABLE:
         raise ApiProblem(409, "not_retriable", f"the job is {old.status}; only a failed, canceled or expired one is retried")
-    # Checked again: its files may be gone by now, or the operation's rules have changed.
-    row = _again(old, check(face, tenant_id, _document(old)))
-    return _store(face, tenant_id, claim, row["id"], lambda session: submission.store(session, [row]))
+    # Checked again: its files may be gone by now, the operation's rules have changed, or a job it needs has failed.
+    return _store_row(face, tenant_id, claim, _again(old, check(face, tenant_id, _document(old))))
 
 
 def retry_download(face: Face, tenant_id: str, job_id: str, *, key: str | None = None) -> Taken:
@@ -142,12 +147,34 @@ def files_missing(face: Face, tenant_id: str) -> FilesMissing:
     return missing
 
 
+def states_of(face: Face, tenant_id: str) -> StatesOf:
+    """Says in which state jobs of the tenant are."""
+
+    def states(wanted: set[str]) -> dict[str, JobState]:
+        with face.context.database.read() as session:
+            return chains.states(session, tenant_id, wanted)
+
+    return states
+
+
+def settle(face: Face, needs: Iterable[str]) -> None:
+    """After the commit of what waits for these: one that ended since it was checked was not seen to be waited for."""
+    if wanted := list(needs):
+        face.afterwards.run(finish.settle, face.context, wanted)
+
+
 def _callback_problem(url: str, rules: EgressRules) -> Problem | None:
     try:
         check_url(url, rules)
     except UrlRefused as error:
         return Problem("callback_url", "callback_url_refused", f"{error.reason}: {error}")
     return None
+
+
+def _store_row(face: Face, tenant_id: str, claim: Claim | None, row: dict[str, Any]) -> Taken:
+    taken = _store(face, tenant_id, claim, row["id"], lambda session: submission.store(session, [row]))
+    settle(face, row["needs"])
+    return taken
 
 
 def _store(face: Face, tenant_id: str, claim: Claim | None, job_id: str, write: Callable[[Session], None]) -> Taken:
@@ -194,7 +221,9 @@ def _repeated(old: Job) -> dict[str, Any]:
         "version": 0,
         "batch_id": None,
         "line": None,
-        "due_at": None,
+        "start_at": None,
         "deadline_s": None,
+        # What it points at was looked up when it was sent; nothing is sent again.
+        "needs": [],
         "retry_of": old.id,
     }

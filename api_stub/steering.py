@@ -18,6 +18,7 @@ from jobs.life import Hint, Moved
 from jobs.models import Job
 from jobs.queries import jobs
 from jobs.states import FINAL, JobState
+from workers import finish
 
 
 class Decision(BaseModel):
@@ -71,12 +72,14 @@ def resolve(face: Face, tenant_id: str, job_id: str, document: dict[str, Any]) -
 
 
 def follow(face: Face, *moves: Moved) -> None:
-    """After the commit: publish what the moves caused, and finish the batches whose last jobs they ended."""
+    """After the commit: publish what the moves caused, finish the batches whose last jobs they ended, settle who waited."""
     hints: list[Hint] = [hint for moved in moves for hint in moved.hints]
     for batch_id in {moved.job.batch_id for moved in moves if moved.job.batch_id and moved.job.status in FINAL}:
         with face.context.database.transaction() as session:
             hints += face.context.life.complete_batch(session, batch_id)
     face.afterwards.deliver(hints)
+    if ended := [moved.job.id for moved in moves if moved.job.status in FINAL]:
+        face.afterwards.run(finish.settle, face.context, ended)
 
 
 def _decision(document: dict[str, Any]) -> Decision:

@@ -9,6 +9,7 @@ Codes, and what each asks of whoever reads it:
 * the upstream's day: `upstream_unreachable`, `upstream_unavailable`, `upstream_failed`, `upstream_bad_response`,
   `upstream_lost_job`, `rate_limited`, `timeout`
 * the outputs: `no_output`, `too_many_outputs`, `output_expired`, `output_*` (what storage found wrong with the bytes)
+* the jobs it needs: `dependency_failed` (one of them ended without success), `reference_unresolved` (its value is not there)
 * our side: `storage_unavailable`, `worker_crash_loop`, `operation_removed`, `internal_error`
 * the paid call's answer was lost: `upstream_outcome_unknown`
 * the job's own time: `deadline_exceeded`

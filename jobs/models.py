@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKeyConstraint, Index, UniqueConstraint, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
@@ -98,7 +98,8 @@ class Batch(SQLModel, table=True):
     )
 
 
-_QUEUED = text("status = 'queued'")
+#: Waits for its turn, not for another job.
+_IN_TURN = text("status = 'queued' AND due_at IS NOT NULL")
 _OPEN = text(_in("status", ACTIVE))
 _DUE = text("due_at IS NOT NULL")
 _RELEASED = text("released_at IS NOT NULL")
@@ -135,6 +136,8 @@ class Job(SQLModel, table=True):
     on_unknown: str = "hold"
     retry_of: str | None = None
 
+    #: Not to be started before; what the submitter asked for.
+    start_at: datetime | None = None
     due_at: datetime | None = Field(default=None, sa_column_kwargs={"default": None})
     deadline_at: datetime | None = None
     #: When the dispatcher handed it to a queue (to be submitted, or to have its outputs fetched); null while it waits in SQL.
@@ -180,8 +183,8 @@ class Job(SQLModel, table=True):
             "tenant_id",
             text("priority DESC"),
             "id",
-            postgresql_where=_QUEUED,
-            sqlite_where=_QUEUED,
+            postgresql_where=_IN_TURN,
+            sqlite_where=_IN_TURN,
         ),
         Index("ix_job_batch_open", "batch_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         # Whatever is due is found by state and time; the backlog, however long, is not walked through for it.
@@ -197,6 +200,25 @@ class Job(SQLModel, table=True):
     )
 
 
+class Dependency(SQLModel, table=True):
+    """A queued job that waits for another one's success. Gone as soon as either is decided, so there are few.
+
+    The job's `due_at` is null as long as it has a row here.
+    """
+
+    __tablename__ = "dependency"
+    job_id: str = Field(primary_key=True)
+    needs_id: str = Field(primary_key=True, index=True)
+
+    __table_args__ = (
+        # At the commit: a line of a batch may need a later one.
+        ForeignKeyConstraint(["job_id"], ["job.id"], deferrable=True, initially="DEFERRED"),
+        ForeignKeyConstraint(["needs_id"], ["job.id"], deferrable=True, initially="DEFERRED"),
+        CheckConstraint("job_id <> needs_id", name="not_on_itself"),
+    )
+
+
+_NOT_SHARED = text("NOT shared")
 ATTEMPT_STATES = ("sending", "accepted", "answered", "not_sent", "not_accepted", "rejected", "unknown")
 
 
@@ -215,8 +237,12 @@ class Attempt(SQLModel, table=True):
     provider: str
     #: Our own random name for the call, sent along where the provider takes one.
     client_ref: str = Field(unique=True)
+    #: The job's input with the values of other jobs in their places; null where it points at none.
+    given: dict[str, Any] | None = Field(default=None, sa_column=_json())
     #: The provider's name for its task.
     upstream_id: str | None = None
+    #: The task may be another attempt's as well: the provider answers the same request with the same task.
+    shared: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     request_id: str | None = None
     http_status: int | None = None
     #: What was found out, or who decided what (unknown attempts).
@@ -232,7 +258,14 @@ class Attempt(SQLModel, table=True):
         CheckConstraint(_in("state", ATTEMPT_STATES), name="state_known"),
         CheckConstraint("state <> 'accepted' OR upstream_id IS NOT NULL", name="accepted_has_a_task"),
         UniqueConstraint("job_id", "n"),
-        UniqueConstraint("provider", "upstream_id"),
+        Index(
+            "uq_attempt_provider_upstream_id",
+            "provider",
+            "upstream_id",
+            unique=True,
+            postgresql_where=_NOT_SHARED,
+            sqlite_where=_NOT_SHARED,
+        ),
     )
 
 

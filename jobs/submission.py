@@ -17,12 +17,15 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from sqlalchemy import insert, select
 from sqlmodel import Session
 
-from jobs import catalogue
+from jobs import catalogue, references
+from jobs.catalogue import blanks
 from jobs.catalogue.spec import Operation
 from jobs.db import now
 from jobs.ids import new_id
 from jobs.models import Job
-from jobs.states import EVENT_TYPES, JOB_EVENTS, JobState
+from jobs.queries import chains
+from jobs.references import Malformed, Reference
+from jobs.states import EVENT_TYPES, FINAL, JOB_EVENTS, JobState
 
 _SHOWN_CHARS = 64
 #: Unknown fields named one by one; whoever sends more has another problem.
@@ -72,20 +75,33 @@ class JobRequest(BaseModel):
 
 
 class Checked(NamedTuple):
-    """A request without problems, and what it asks."""
+    """A request without problems, what it asks, and the jobs it points at by the names it gave them."""
 
     request: JobRequest
     operation: Operation
+    needs: tuple[str, ...] = ()
 
 
 #: Says what is wrong with a callback address, or None. Lives where addresses are called from; handed in by the API.
 CallbackCheck = Callable[[str], Problem | None]
 #: Says which of these uploaded files the tenant does not have.
 FilesMissing = Callable[[set[str]], set[str]]
+#: Says in which state these jobs of the tenant are. One that is left out is no job of the tenant.
+StatesOf = Callable[[set[str]], Mapping[str, JobState]]
 
 
-def check(document: Any, *, callback: CallbackCheck, files_missing: FilesMissing, default_callback: str | None = None) -> Checked:
-    """The request in `document`, every field checked. Raises Refused with all problems found at once."""
+def check(
+    document: Any,
+    *,
+    callback: CallbackCheck,
+    files_missing: FilesMissing,
+    states_of: StatesOf | None = None,
+    default_callback: str | None = None,
+) -> Checked:
+    """The request in `document`, every field checked. Raises Refused with all problems found at once.
+
+    Without `states_of` the jobs it points at are not looked up: a batch knows its own names only when all its lines are there.
+    """
     try:
         request = JobRequest.model_validate(document)
     except ValidationError as error:
@@ -95,7 +111,10 @@ def check(document: Any, *, callback: CallbackCheck, files_missing: FilesMissing
     if operation is None:
         problems.append(Problem("operation", "unknown_operation", _unknown_operation(request.operation)))
     else:
-        problems += _input_problems(operation, request.input, files_missing)
+        problems += input_problems(operation, request.input)
+        problems += _files_problems(request.input, files_missing)
+        if states_of is not None:
+            problems += _needs_problems(request.input, states_of)
     if request.callback_url is not None and (problem := callback(request.callback_url)):
         problems.append(problem)
     problems += [
@@ -111,13 +130,13 @@ def check(document: Any, *, callback: CallbackCheck, files_missing: FilesMissing
         raise Refused(problems)
     if request.callback_url is None and default_callback is not None:
         request = request.model_copy(update={"callback_url": default_callback})
-    return Checked(request, operation)
+    return Checked(request, operation, tuple(references.names(request.input)))
 
 
 def rows(tenant_id: str, checked: Iterable[Checked], *, batch_id: str | None = None, first_line: int = 1) -> list[dict[str, Any]]:
-    """The requests as rows of the job table."""
+    """The requests as rows for `store`."""
     made = []
-    for line, (request, operation) in enumerate(checked, start=first_line):
+    for line, (request, operation, needs) in enumerate(checked, start=first_line):
         made.append(
             {
                 "id": new_id("job"),
@@ -136,31 +155,53 @@ def rows(tenant_id: str, checked: Iterable[Checked], *, batch_id: str | None = N
                 "callback_url": request.callback_url,
                 "events": request.events,
                 "on_unknown": request.on_unknown,
-                "due_at": request.start_at.astimezone(UTC) if request.start_at else None,
+                "start_at": request.start_at.astimezone(UTC) if request.start_at else None,
                 "deadline_s": request.deadline_s,
+                "needs": list(needs),
             }
         )
     return made
 
 
+#: What a row says and the table does not keep.
+_NOT_COLUMNS = {"deadline_s", "needs"}
+
+
 def store(session: Session, made: list[dict[str, Any]]) -> None:
-    """Insert job rows, grouped so that each group is one statement run many times."""
+    """Insert job rows, grouped so that each group is one statement run many times.
+
+    `needs` holds ids of jobs. A row whose needs have not all succeeded is stored without a time to start, and waits for them;
+    they may be inserted later in the same transaction.
+    """
     if not made:
         return
     # executemany takes values, not SQL expressions: the database's clock is asked once for all of them.
     moment = session.execute(select(now())).scalar_one()
+    waits_for = _open_needs(session, made)
     session.execute(
         insert(Job),
         [
-            {name: value for name, value in row.items() if name != "deadline_s"}
+            {name: value for name, value in row.items() if name not in _NOT_COLUMNS}
             | {
                 "created_at": moment,
-                "due_at": max(row["due_at"] or moment, moment),
+                "due_at": None if row["id"] in waits_for else max(row["start_at"] or moment, moment),
                 "deadline_at": None if row["deadline_s"] is None else moment + timedelta(seconds=row["deadline_s"]),
             }
             for row in made
         ],
     )
+    chains.add(session, waits_for)
+
+
+def _open_needs(session: Session, made: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """What the rows still wait for, by their ids. A job that is not there yet comes later in the same batch."""
+    if not any(row["needs"] for row in made):
+        return {}
+    states = chains.states(session, made[0]["tenant_id"], {needed for row in made for needed in row["needs"]})
+    still_open = {
+        row["id"]: [needed for needed in row["needs"] if states.get(needed) != JobState.SUCCEEDED] for row in made if row["needs"]
+    }
+    return {job_id: needs for job_id, needs in still_open.items() if needs}
 
 
 def request_hash(document: Any) -> str:
@@ -197,30 +238,46 @@ def _unknown_operation(name: str) -> str:
     return f"{shown(name)} is no operation" + (f"; did you mean {near[0]}?" if near else "; GET /v1/operations lists them")
 
 
-def _input_problems(operation: Operation, given: dict[str, Any], files_missing: FilesMissing) -> list[Problem]:
-    problems = [problem for error in operation.validator.iter_errors(given) for problem in _explain(error)]
+def input_problems(operation: Operation, given: dict[str, Any]) -> list[Problem]:
+    """What is wrong with an input by itself. What a value of another job will be is not known yet, and not judged."""
+    found = references.find(given)
+    if len(found) > references.MOST:
+        return [Problem("input", "too_many", f"may point at other jobs {references.MOST} times")]
+    problems = [Problem(place(one.path), "invalid_reference", one.said) for one in found if isinstance(one, Malformed)]
+    # Artifacts stand where the schema allows media: it judges them itself.
+    open_places = [one.path for one in found if isinstance(one, Malformed) or one.get is not None]
+    return problems + [problem for error in blanks.errors(operation.validator, given, open_places) for problem in _explain(error)]
+
+
+def _files_problems(given: dict[str, Any], files_missing: FilesMissing) -> list[Problem]:
     files = set(files_in(given))
-    problems += [
+    return [
         Problem("input", "unknown_file", f"{shown(file_id)} is no file of yours")
         for file_id in sorted(files_missing(files) if files else ())
     ]
-    problems += [
-        Problem(loc, "chains_unsupported", "inputs that point at another job are not available in this version")
-        for loc in _chains(given, "input")
-    ]
-    return problems
 
 
-def _chains(value: Any, loc: str) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        if set(value) in ({"job", "artifact"}, {"job", "get"}):
-            yield loc
-        else:
-            for name, part in value.items():
-                yield from _chains(part, f"{loc}.{_cut(name)}")
-    elif isinstance(value, list):
-        for place, part in enumerate(value):
-            yield from _chains(part, f"{loc}[{place}]")
+def _needs_problems(given: dict[str, Any], states_of: StatesOf) -> list[Problem]:
+    found = [one for one in references.find(given) if isinstance(one, Reference)]
+    if not 0 < len(found) <= references.MOST:  # too many is told already
+        return []
+    states = states_of({one.job for one in found})
+    return [problem for one in found if (problem := need_problem(one, states.get(one.job)))]
+
+
+def need_problem(reference: Reference, state: JobState | None, *, unknown: str = "is no job of yours") -> Problem | None:
+    """What is wrong with waiting for a job that is in `state`; None: the tenant has no such job."""
+    if state is None:
+        return Problem(place(reference.path), "unknown_job", f"{shown(reference.job)} {unknown}")
+    if state in FINAL and state != JobState.SUCCEEDED:
+        msg = f"{shown(reference.job)} is {state} and will have no outputs; if it was retried, name the new job"
+        return Problem(place(reference.path), "dependency_failed", msg)
+    return None
+
+
+def place(path: Iterable[object]) -> str:
+    """A place in an input as problems name it: `input.images[0].url`."""
+    return _path(["input", *path])
 
 
 _PYDANTIC_CODES = {
@@ -259,7 +316,7 @@ def _cut(name: str) -> str:
 
 def _explain(error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
     """One broken rule of an input schema as a sentence with the limit in it."""
-    loc = _path(["input", *error.instance_path])
+    loc = place(error.instance_path)
     broken: Any = error.kind  # one class per rule, each with its own fields
     kind = broken.name
     rule = getattr(broken, "limit", None)

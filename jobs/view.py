@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from jobs import references
 from jobs.models import (
     Artifact,
     Attempt,
@@ -59,6 +60,9 @@ def job_view(
         "events": job.events,
         "on_unknown": job.on_unknown,
         "attempts": job.attempts,
+        # Nothing else keeps a queued job from having a time to start.
+        "waits_for": references.names(job.input) if job.status == JobState.QUEUED and job.due_at is None else [],
+        "start_at": instant(job.start_at),
         "created_at": instant(job.created_at),
         "started_at": instant(job.started_at),
         "finished_at": instant(job.finished_at),

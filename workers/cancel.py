@@ -22,6 +22,7 @@ def cancel_some(context: Context, batch_id: str, *, actor: str, reason: str) -> 
             moves = context.life.move_all(session, ids, "cancel", status, actor=actor, reason=reason) if ids else []
         if ids:
             publish.deliveries(chain.from_iterable(moved.hints for moved in moves))
+            finish.settle(context, [moved.job.id for moved in moves])
             return True
     finish.close_batch(context, batch_id)
     return False

@@ -7,16 +7,18 @@ committed. A step that dies in between is done again: what is already there is r
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urljoin
 
 import structlog
 
 from jobs import catalogue, policy
 from jobs.catalogue import answers, outcomes, wire
-from jobs.catalogue.spec import Operation, compiled
+from jobs.catalogue.spec import Operation
 from jobs.db import after
 from jobs.errors import JobError, UpstreamDetail
 from jobs.models import Attempt, Job
@@ -24,11 +26,12 @@ from jobs.queries import artifacts, attempts, schedule
 from jobs.queries import jobs as job_queries
 from jobs.states import JobState
 from storage import MediaRefused, StorageError, StorageUnavailable, TooLarge
+from storage.drawing import inspect_drawing
 from storage.media import Facts, inspect
 from storage.names import media_type_of
 from storage.preview import make_preview
 from storage.spool import Spool
-from workers import dispatch, egress, finish
+from workers import dispatch, egress, finish, upstream
 from workers.context import Context
 
 log = structlog.get_logger()
@@ -37,7 +40,10 @@ log = structlog.get_logger()
 _GONE = frozenset({401, 403, 404, 410})
 #: Times that fresh addresses are asked for.
 _MOST_REPOLLS = 3
+#: What does not use up the tries is tried again as slowly as after this many.
+_PATIENT = 5
 _PREVIEW_TYPE = "image/webp"
+_PLAIN_BASE64 = str.maketrans("-_", "+/")
 #: Damaged, or somebody's error page: another fetch may bring the real thing. A refused type stays refused.
 _MAYBE_BETTER_NEXT_TIME = frozenset({"output_empty", "output_truncated", "output_unreadable", "output_type_mismatch"})
 
@@ -45,12 +51,21 @@ _MAYBE_BETTER_NEXT_TIME = frozenset({"output_empty", "output_truncated", "output
 class Trouble(Exception):
     """One output could not be stored. `again`: trying again may help; `fresh`: with a fresh address it may."""
 
-    def __init__(self, error: JobError, *, again: bool = True, fresh: bool = False, counts: bool = True) -> None:
+    def __init__(
+        self,
+        error: JobError,
+        *,
+        again: bool = True,
+        fresh: bool = False,
+        counts: bool = True,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.again = again
         self.fresh = fresh
         self.counts = counts
+        self.retry_after_s = retry_after_s
 
 
 def collect(context: Context, job_id: str, fence: int) -> None:
@@ -105,8 +120,9 @@ def _outputs(context: Context, job: Job, op: Operation, attempt: Attempt) -> tup
     """What is to be stored and the values beside it: as the task named them, or as the spooled answer holds them."""
     if attempt.spool_key is None:
         return attempt.outputs or [], job.output
-    if op.submit.raw:
-        return [{"kind": output.kind, "body": True} for output in op.outputs if output.body], None
+    asked = wire.Asked(attempt.given or job.input)
+    if op.answers_raw:
+        return wire.raw_outputs(op, asked), None
     try:
         with context.store.open(attempt.spool_key) as stream:
             body = stream.read()
@@ -114,7 +130,7 @@ def _outputs(context: Context, job: Job, op: Operation, attempt: Attempt) -> tup
         raise Trouble(_problem("output_expired", "The provider's answer is gone from storage."), again=False) from None
     except StorageError as error:
         raise _storage_trouble(error) from error
-    outcome = wire.read_submit(op, 200, {}, body)
+    outcome = wire.read_submit(op, 200, {}, body, asked)
     if not isinstance(outcome, outcomes.Answered):
         raise Trouble(_problem("upstream_bad_response", "The spooled answer holds no result."), again=False)
     return outcome.result.outputs, outcome.result.values
@@ -124,7 +140,7 @@ def _store(context: Context, job: Job, op: Operation, attempt: Attempt, index: i
     """Bring one output into storage. False when the job is no longer ours."""
     settings = context.settings
     with Spool(context.spool_folder, max_bytes=max(settings.max_video_bytes, settings.max_inline_bytes)) as spool:
-        _fetch(context, job, op, attempt, output, spool)
+        _fetch(context, op, attempt, output, spool)
         file = spool.rewound()
         facts = _facts(spool, output)
         key = f"jobs/{job.id}/{index}.{output.get('extension') or facts.extension}"
@@ -157,33 +173,77 @@ def _store(context: Context, job: Job, op: Operation, attempt: Attempt, index: i
     return held
 
 
-def _fetch(context: Context, job: Job, op: Operation, attempt: Attempt, output: dict[str, Any], spool: Spool) -> None:
+def _fetch(context: Context, op: Operation, attempt: Attempt, output: dict[str, Any], spool: Spool) -> None:
     """The bytes of one output into the spool."""
-    if "url" in output:
-        _download(context, output, spool)
+    if "samples" in output:
+        _fetch_samples(context, op, attempt, output, spool)
+    elif "url" in output:
+        _download(context, output["url"], output["kind"], spool)
     elif "b64" in output:
         _decode(output["b64"], spool)
     elif "text" in output:
         spool.write(output["text"].encode())
+    elif "path" in output:
+        _follow_up(context, op, output, spool)
     else:
-        _unspool(context, job, op, attempt, spool)
+        _unspool(context, attempt, spool)
 
 
-def _download(context: Context, output: dict[str, Any], spool: Spool) -> None:
+def _fetch_samples(context: Context, op: Operation, attempt: Attempt, output: dict[str, Any], spool: Spool) -> None:
+    """Bare 16-bit samples, stored with the header that players need."""
+    bare = {name: value for name, value in output.items() if name != "samples"}
+    with Spool(context.spool_folder, max_bytes=spool.max_bytes) as samples:
+        _fetch(context, op, attempt, bare, samples)
+        spool.write(_as_wav(samples.rewound().read(), **output["samples"]))
+
+
+def _follow_up(context: Context, op: Operation, output: dict[str, Any], spool: Spool) -> None:
+    """An output that takes one more request to the gateway: for its address, or for the bytes themselves."""
+    if output["address"]:
+        url = upstream.address_of(context, op, output)
+        if not isinstance(url, str):
+            # Some gateways finish a task a moment before its file can be had. A rate limit passes: what was paid for waits.
+            raise Trouble(
+                url.error.model_copy(update={"retryable": True, "may_have_been_charged": True}),
+                counts=url.error.code != "rate_limited",
+                retry_after_s=getattr(url, "retry_after_s", None),
+            )
+        _download(context, url, output["kind"], spool)
+        return
     cap_bytes = _cap(context, output["kind"])
     total_s = max(context.settings.download_min_s, cap_bytes / 1_000_000)
-    try:
+    with _egress_troubles(cap_bytes):
+        got = upstream.content_of(context, op, output, spool.write, total_s=total_s, cap_bytes=cap_bytes)
+    if 300 <= got.status < 400 and (location := got.headers.get("location")):
+        _download(context, urljoin(got.final_url, location), output["kind"], spool)
+    elif not 200 <= got.status < 300:
+        raise _refused(got)
+
+
+def _download(context: Context, url: str, kind: str, spool: Spool) -> None:
+    cap_bytes = _cap(context, kind)
+    total_s = max(context.settings.download_min_s, cap_bytes / 1_000_000)
+    with _egress_troubles(cap_bytes):
         got = context.loop.run(
             egress.stream_to(
                 context.downloads.take(),
                 "GET",
-                output["url"],
+                url,
                 spool.write,
                 total_s=total_s,
                 cap_bytes=cap_bytes,
                 min_rate=egress.MinRate(),
             )
         )
+    if not 200 <= got.status < 300:
+        raise _refused(got)
+
+
+@contextmanager
+def _egress_troubles(cap_bytes: int) -> Iterator[None]:
+    """What can go wrong while bytes arrive, as the trouble it is for the job."""
+    try:
+        yield
     except egress.UrlRefused as error:
         refusal = JobError(
             code="output_url_refused", message=f"The address of an output is refused: {error}", may_have_been_charged=True
@@ -202,32 +262,33 @@ def _download(context: Context, output: dict[str, Any], spool: Spool) -> None:
         raise Trouble(problem) from error
     except StorageError as error:
         raise _storage_trouble(error) from error
-    if not 200 <= got.status < 300:
-        gone = got.status in _GONE
-        code = "output_expired" if gone else "output_unreachable"
-        problem = _problem(code, f"The address of an output answers HTTP {got.status}.", retryable=True)
-        said = answers.tidy(got.excerpt[:200].decode("utf-8", "replace"))
-        problem.upstream = UpstreamDetail(status=got.status, message=said)
-        raise Trouble(problem, fresh=gone)
+
+
+def _refused(got: egress.Streamed) -> Trouble:
+    gone = got.status in _GONE
+    code = "output_expired" if gone else "output_unreachable"
+    problem = _problem(code, f"The address of an output answers HTTP {got.status}.", retryable=True)
+    said = answers.tidy(got.excerpt[:200].decode("utf-8", "replace"))
+    problem.upstream = UpstreamDetail(status=got.status, message=said)
+    return Trouble(problem, fresh=gone, retry_after_s=answers.retry_after_s(got.headers))
 
 
 def _decode(encoded: str, spool: Spool) -> None:
     payload = encoded.partition("base64,")[2] if encoded.startswith("data:") else encoded
+    # Wrapped in lines, in the alphabet of addresses, without its padding: it was paid for, and there is no other copy.
+    payload = "".join(payload.split()).translate(_PLAIN_BASE64).rstrip("=")
+    payload += "=" * (-len(payload) % 4)
     try:
         for start in range(0, len(payload), 1 << 20):  # a multiple of four: each piece decodes by itself
             spool.write(base64.b64decode(payload[start : start + (1 << 20)], validate=True))
-    except binascii.Error:
+    except ValueError:
         raise Trouble(_problem("output_unreadable", "An inline output is not valid base64."), again=False) from None
 
 
-def _unspool(context: Context, job: Job, op: Operation, attempt: Attempt, spool: Spool) -> None:
+def _unspool(context: Context, attempt: Attempt, spool: Spool) -> None:
     """The answer's own bytes are the output."""
-    raw_samples = next((output.samples for output in op.outputs if output.body and output.samples), None)
     try:
         with context.store.open(attempt.spool_key or "missing") as stream:
-            if raw_samples and compiled(raw_samples.when).search(job.input):
-                spool.write(_as_wav(stream.read(), raw_samples.rate_hz, raw_samples.channels))
-                return
             while chunk := stream.read(1 << 20):
                 spool.write(chunk)
     except FileNotFoundError:
@@ -237,13 +298,13 @@ def _unspool(context: Context, job: Job, op: Operation, attempt: Attempt, spool:
 
 
 def _as_wav(samples: bytes, rate_hz: int, channels: int) -> bytes:
-    """Bare 16-bit samples with the header that players need."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as wav:
         wav.setnchannels(channels)
         wav.setsampwidth(2)
         wav.setframerate(rate_hz)
-        wav.writeframes(samples)
+        # Half a sample at the end is of no use, and no player takes it.
+        wav.writeframes(samples[: len(samples) // (2 * channels) * (2 * channels)])
     return buffer.getvalue()
 
 
@@ -253,10 +314,12 @@ def _facts(spool: Spool, output: dict[str, Any]) -> Facts:
         return Facts(kind="text", media_type=media_type_of("x.txt"), extension="txt", size_bytes=spool.size_bytes)
     expect = None if output["kind"] == "other" else output["kind"]
     try:
+        if output.get("extension") == "svg":
+            return inspect_drawing(spool.path)
         return inspect(spool.path, expect)
     except MediaRefused as error:
         problem = _problem(error.code, f"An output is not usable: {error.message}")
-        raise Trouble(problem, again="url" in output and error.code in _MAYBE_BETTER_NEXT_TIME) from error
+        raise Trouble(problem, again=("url" in output or "path" in output) and error.code in _MAYBE_BETTER_NEXT_TIME) from error
 
 
 def _cap(context: Context, kind: str) -> int:
@@ -293,7 +356,9 @@ def _put_off(context: Context, job: Job, op: Operation, trouble: Trouble) -> Non
     if not trouble.again or (trouble.counts and tries > policy.MOST_COLLECT_TRIES):
         finish.fail(context, job, trouble.error)
         return
-    wait = after(policy.backoff_s(job.collect_tries, cap_s=60))
+    # Each try fetches everything again: what does not count must not run at full speed either.
+    paced = job.collect_tries if trouble.counts else max(job.collect_tries, _PATIENT)
+    wait = after(policy.backoff_s(paced, trouble.retry_after_s, cap_s=60))
     if trouble.fresh and not op.synchronous and tries <= _MOST_REPOLLS:
         with context.database.transaction() as session:
             moved = context.life.move(

@@ -83,6 +83,11 @@ class Context:
         return configured.get_secret_value() if configured else keys.shared_secret(self.database, "webhook")
 
     @cached_property
+    def inbound_secret(self) -> bytes:
+        """Makes the addresses that providers call; shared by all roles through the database."""
+        return keys.shared_secret(self.database, "inbound").encode()
+
+    @cached_property
     def spool_folder(self) -> Path:
         """Where bytes rest between network and storage."""
         return self.settings.data / "spool"

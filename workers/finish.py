@@ -1,9 +1,12 @@
-"""What follows a move: publish its deliveries, close its batch. And how a job ends in failure, the same from every step."""
+"""What follows a move: publish its deliveries, settle who waited for the job, close its batch. And how a job ends in failure, the
+same from every step.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,19 +18,34 @@ from jobs.life import Moved
 from jobs.models import Job
 from jobs.states import FINAL
 from storage import StorageRefused, StorageUnavailable
-from workers import publish
+from workers import chains, publish
 from workers.context import Context
 
 log = structlog.get_logger()
 
 
 def told(context: Context, moved: Moved | None) -> None:
-    """After the commit of a move: tell the receivers, and finish the batch if this was its last job."""
+    """After the commit of a move: tell the receivers, settle who waited for the job, finish the batch if this was its last."""
     if moved is None:
         return
     publish.deliveries(moved.hints)
-    if moved.job.batch_id and moved.job.status in FINAL:
-        close_batch(context, moved.job.batch_id)
+    if moved.job.status in FINAL:
+        settle(context, [moved.job.id])
+        if moved.job.batch_id:
+            close_batch(context, moved.job.batch_id)
+
+
+def settle(context: Context, ended: Iterable[str]) -> None:
+    """Start what waited for these jobs, or end it and tell of it. Never raises: the tick comes anyway."""
+    batch_ids: set[str] = set()
+    try:
+        for moves in chains.settle(context, ended):
+            publish.deliveries(chain.from_iterable(moved.hints for moved in moves))
+            batch_ids |= {moved.job.batch_id for moved in moves if moved.job.batch_id}
+        for batch_id in batch_ids:
+            close_batch(context, batch_id)
+    except Exception as error:
+        log.warning("not_settled", error=f"{type(error).__name__}: {error}"[:200])
 
 
 def close_batch(context: Context, batch_id: str) -> None:

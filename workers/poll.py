@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import structlog
 
 from jobs import catalogue, policy
-from jobs.catalogue import outcomes
+from jobs.catalogue import outcomes, wire
 from jobs.catalogue.spec import Operation, Poll
 from jobs.db import now
 from jobs.errors import JobError
@@ -37,18 +37,18 @@ def poll(context: Context, pairs: Sequence[tuple[str, int]]) -> None:
             finish.fail(context, job, JobError(code="operation_removed", message=f"This version cannot poll {job.operation}."))
         else:
             asked.append((job, op, op.poll, attempt))
-    tasks = [upstream.Task(job.id, op, attempt.upstream_id or "") for job, op, _, attempt in asked]
+    tasks = [upstream.Task(job.id, op, _asked(job, attempt)) for job, op, _, attempt in asked]
     said = upstream.poll(context, tasks)
 
     snoozed: list[Snooze] = []
     done: set[str] = set()
-    for job, _, rules, attempt in asked:
+    for job, op, rules, attempt in asked:
         outcome = said[job.id]
         try:
             if isinstance(outcome, outcomes.Done):
                 _collect(context, job, attempt, outcome)
                 done.add(job.modality)
-            elif (verdict := _verdict(job, rules, outcome)) is not None:
+            elif (verdict := _verdict(job, op, rules, outcome)) is not None:
                 finish.fail(context, job, verdict)
             else:
                 snoozed.append(_snooze(job, rules, outcome))
@@ -79,11 +79,13 @@ def _collect(context: Context, job: Job, attempt: Attempt, outcome: outcomes.Don
     finish.told(context, moved)
 
 
-def _verdict(job: Job, rules: Poll, outcome: outcomes.PollOutcome) -> JobError | None:
+def _verdict(job: Job, op: Operation, rules: Poll, outcome: outcomes.PollOutcome) -> JobError | None:
     """The error that ends the job, or None while there is hope."""
     if isinstance(outcome, outcomes.Failed):
         return outcome.error
     running_s = _seconds_since(job.accepted_at)
+    if op.submit is None:
+        return _verdict_on_nothing_bought(running_s, rules, outcome)
     if isinstance(outcome, outcomes.NotVisible) and running_s > rules.visible_after_s and job.oddities >= 2:
         return outcome.error.model_copy(
             update={
@@ -104,6 +106,16 @@ def _verdict(job: Job, rules: Poll, outcome: outcomes.PollOutcome) -> JobError |
     return None
 
 
+def _verdict_on_nothing_bought(running_s: float, rules: Poll, outcome: outcomes.PollOutcome) -> JobError | None:
+    """Such a result may be not there, not found or an error until it is made: only time tells."""
+    if running_s <= rules.give_up_s:
+        return None
+    if isinstance(outcome, outcomes.NotVisible | outcomes.Puzzling):
+        return outcome.error
+    minutes = f"{rules.give_up_s / 60:.0f}"
+    return JobError(code="timeout", message=f"The provider did not make it within {minutes} minutes.", retryable=True)
+
+
 def _snooze(job: Job, rules: Poll, outcome: outcomes.PollOutcome) -> Snooze:
     wait_s = policy.next_poll_s(rules, job.polls + 1, getattr(outcome, "retry_after_s", None))
     if isinstance(outcome, outcomes.Running):
@@ -113,6 +125,10 @@ def _snooze(job: Job, rules: Poll, outcome: outcomes.PollOutcome) -> Snooze:
         progress = max((share for share in (job.progress, outcome.progress) if share is not None), default=None)
         return Snooze(job.id, job.fence, wait_s, progress, outcome.upstream_status, 0)
     return Snooze(job.id, job.fence, wait_s, job.progress, job.upstream_status, job.oddities + 1)
+
+
+def _asked(job: Job, attempt: Attempt) -> wire.Asked:
+    return wire.Asked(attempt.given or job.input, attempt.upstream_id or "")
 
 
 def _seconds_since(moment: datetime | None) -> float:

@@ -26,7 +26,7 @@ from jobs.models import Job
 from jobs.queries import attempts, schedule
 from storage import StorageError, StorageUnavailable
 from storage.spool import Spool
-from workers import arrive, dispatch, finish, upstream
+from workers import arrive, dispatch, finish, inbound, references, upstream
 from workers.context import Context
 from workers.inputs import InputUnavailable, with_media
 
@@ -69,22 +69,33 @@ def submit(context: Context, job_id: str, fence: int) -> None:
 def _call(context: Context, job: Job, op: Operation) -> None:
     client_ref = new_client_ref()
     try:
-        given = with_media(context, job, op)
-        request = wire.submit_request(op, given, client_ref)
+        asked = references.resolved(context, job, op)
+        given = with_media(context, job, op, asked)
+        request = wire.submit_request(op, given, client_ref, inbound.address(context, job, op)) if op.submit else None
     except InputUnavailable as error:
         if error.temporary:
             _requeue(context, job, error.as_job_error(), None)
         else:
             finish.fail(context, job, error.as_job_error())
         return
+    except references.Unresolved as error:
+        finish.fail(context, job, error.error)
+        return
+    except references.TooEarly:
+        _wait_on(context, job)
+        return
     attempt_id = new_id("att")
     with context.database.transaction() as session:
         held = schedule.touch(session, job.id, job.fence, attempt_id=attempt_id, attempts=Job.attempts + 1)
         if not held:
             return
-        attempts.begin(session, attempt_id, job, client_ref)
+        attempts.begin(session, attempt_id, job, client_ref, asked)
+    if request is None:
+        # Nothing is bought: the first look asks for the result, under our own name for the task.
+        _accepted(context, job, op, attempt_id, outcomes.Accepted(client_ref, None, None))
+        return
     with Spool(context.spool_folder, max_bytes=context.settings.max_inline_bytes) as spool:
-        outcome = upstream.submit(context, op, request, spool)
+        outcome = upstream.submit(context, op, request, spool, wire.Asked(asked))
         log.info("submitted", job_id=job.id, operation=op.name, outcome=type(outcome).__name__)
         # The provider's word is only in this process's memory until it is written down.
         finish.surely(lambda: _record(context, job, op, attempt_id, outcome, spool))
@@ -107,14 +118,17 @@ def _record(context: Context, job: Job, op: Operation, attempt_id: str, outcome:
         case outcomes.Lost(error):
             with context.database.transaction() as session:
                 attempts.end(session, attempt_id, "unknown", error)
-            lose(context, job, op, error)
+            if op.dedupe.grade == "A":
+                _requeue(context, job, error, None)
+            else:
+                lose(context, job, op, error)
 
 
 def _accepted(context: Context, job: Job, op: Operation, attempt_id: str, outcome: outcomes.Accepted) -> None:
     try:
         # On its own, and under no fence: whoever holds the job by now, that the provider has this task is a fact.
         with context.database.transaction() as session:
-            attempts.accept(session, attempt_id, outcome.task_id, outcome.request_id)
+            attempts.accept(session, attempt_id, outcome.task_id, outcome.request_id, shared=outcome.shared)
     except IntegrityError:
         error = JobError(
             code="upstream_bad_response",
@@ -187,6 +201,23 @@ def _requeue(context: Context, job: Job, error: JobError, retry_after_s: float |
             due_at=after(policy.backoff_s(max(job.attempts, job.oddities), retry_after_s)),
             released_at=None,
             oddities=Job.oddities + (1 if counts else 0),
+            crashes=0,
+        )
+    finish.told(context, moved)
+
+
+def _wait_on(context: Context, job: Job) -> None:
+    """Back to where it waits for other jobs: the message that brought it here was not ours."""
+    with context.database.transaction() as session:
+        moved = context.life.move(
+            session,
+            job.id,
+            "requeue",
+            actor=context.owner,
+            if_fence=job.fence,
+            reason="a job that it needs has not ended",
+            due_at=None,
+            released_at=None,
             crashes=0,
         )
     finish.told(context, moved)

@@ -18,7 +18,7 @@ from jobs.db import now
 from jobs.errors import JobError
 from jobs.life import Moved
 from jobs.models import Attempt, Job
-from jobs.queries import attempts, batches, events, idempotency, schedule
+from jobs.queries import attempts, batches, chains, events, idempotency, schedule
 from jobs.states import MODALITIES, JobState
 from storage import spool
 from workers import arrive, cancel, dispatch, finish, submit
@@ -29,6 +29,8 @@ log = structlog.get_logger()
 _MOST_RESCUES = 200
 #: One tick in so many does the housekeeping that can wait.
 _HOUSEKEEPING_EVERY = 600
+#: And one in so many looks for what waits for a job that has ended: whoever ended it has seen to that, unless he died.
+_CHAINS_EVERY = 20
 _ticks = count(random.randrange(_HOUSEKEEPING_EVERY))  # noqa: S311 - spreads the work of several control workers
 
 
@@ -36,6 +38,7 @@ def tick(context: Context) -> None:
     """One round. A part that fails leaves the others alone, and the next round tries it again."""
     with context.database.read() as session:
         found = schedule.waiting(session)
+    turn = next(_ticks)
     parts: list[tuple[bool, partial[Any]]] = [
         (found.lost_hints, partial(_lost_hints, context)),
         (found.silent_submits, partial(_silent_submits, context)),
@@ -49,7 +52,8 @@ def tick(context: Context) -> None:
         (found.events, partial(_feed, context)),
         (found.canceled_batches, partial(_canceled_batches, context)),
         (found.batches, partial(_batches, context)),
-        (next(_ticks) % _HOUSEKEEPING_EVERY == 0, partial(_housekeeping, context)),
+        (turn % _CHAINS_EVERY == 0, partial(_chains, context)),
+        (turn % _HOUSEKEEPING_EVERY == 0, partial(_housekeeping, context)),
     ]
     for wanted, part in parts:
         if wanted:
@@ -150,6 +154,12 @@ def _batches(context: Context) -> None:
         found = schedule.unfinished_batches(session, _MOST_RESCUES)
     for batch_id in found:
         finish.close_batch(context, batch_id)
+
+
+def _chains(context: Context) -> None:
+    with context.database.read() as session:
+        found = chains.unsettled(session, _MOST_RESCUES)
+    finish.settle(context, found)
 
 
 def _housekeeping(context: Context) -> None:

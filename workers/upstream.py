@@ -6,18 +6,21 @@ The one place where a paid call leaves the house. Exceptions of the wire become 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.catalogue import outcomes, wire
 from jobs.catalogue.spec import Operation
 from jobs.errors import JobError, UpstreamDetail
 from storage.spool import Spool
-from workers import egress
+from workers import egress, realtime
 from workers.context import Context
 
 #: Status requests under way at once, of one poll task.
 _CONCURRENT_POLLS = 64
+#: A gateway that fetches what it serves may be silent for a while, not for ever.
+_CONTENT = egress.Timeouts(read_s=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +29,29 @@ class Task:
 
     job_id: str
     operation: Operation
-    task_id: str
+    asked: wire.Asked
+
+    @property
+    def task_id(self) -> str:
+        return self.asked.task_id
 
 
-def submit(context: Context, op: Operation, request: wire.Request, spool: Spool) -> outcomes.SubmitOutcome:
+def submit(context: Context, op: Operation, request: wire.Request, spool: Spool, asked: wire.Asked) -> outcomes.SubmitOutcome:
     """The paid call, once. A synchronous answer goes to `spool` as it arrives; it is the only copy of what was paid for."""
-    return context.loop.run(_submit(context, op, request, spool))
+    return context.loop.run(_submit(context, op, request, spool, asked))
 
 
-async def _submit(context: Context, op: Operation, request: wire.Request, spool: Spool) -> outcomes.SubmitOutcome:
+async def _submit(
+    context: Context, op: Operation, request: wire.Request, spool: Spool, asked: wire.Asked
+) -> outcomes.SubmitOutcome:
     settings = context.settings
     client = context.calls.take()
-    total_s = op.submit.total_s or settings.submit_total_s
+    total_s = (op.submit.total_s if op.submit else None) or settings.submit_total_s
     # The head of the answer may take as long as the whole call: a picture is drawn before the first byte comes.
     timeouts = egress.Timeouts(connect_s=5, read_s=total_s, write_s=30, pool_s=5)
     headers = _headers(context, request)
+    if op.submit and op.submit.protocol == "realtime":
+        return await realtime.reply(context, op, request, spool.write, headers=headers, total_s=total_s, asked=asked)
     try:
         if not op.synchronous:
             answer = await egress.request_json(
@@ -48,20 +59,20 @@ async def _submit(context: Context, op: Operation, request: wire.Request, spool:
                 request.method,
                 request.path,
                 headers=headers,
-                json=request.json,
+                **_body(request),
                 total_s=total_s,
                 cap_bytes=settings.max_answer_bytes,
                 timeouts=timeouts,
                 fresh_connection=True,
             )
-            return wire.read_submit(op, answer.status, answer.headers, answer.body)
+            return wire.read_submit(op, answer.status, answer.headers, answer.body, asked)
         streamed = await egress.stream_to(
             client,
             request.method,
             request.path,
             spool.write,
             headers=headers,
-            json=request.json,
+            **_body(request),
             total_s=total_s,
             cap_bytes=settings.max_inline_bytes,
             timeouts=timeouts,
@@ -84,8 +95,8 @@ async def _submit(context: Context, op: Operation, request: wire.Request, spool:
     if 200 <= streamed.status < 300:
         file = spool.rewound()
         # Media itself is judged by its first bytes here, and whole when it is collected.
-        body = await asyncio.to_thread(file.read, 65_536 if op.submit.raw else -1)
-    return wire.read_submit(op, streamed.status, streamed.headers, body)
+        body = await asyncio.to_thread(file.read, 65_536 if op.answers_raw else -1)
+    return wire.read_submit(op, streamed.status, streamed.headers, body, asked)
 
 
 def poll(context: Context, tasks: Sequence[Task]) -> dict[str, outcomes.PollOutcome]:
@@ -123,18 +134,18 @@ async def _poll(context: Context, tasks: Sequence[Task]) -> dict[str, outcomes.P
 
 
 async def _poll_one(context: Context, task: Task) -> outcomes.PollOutcome:
-    request = wire.poll_request(task.operation, task.task_id)
+    request = wire.poll_request(task.operation, task.asked)
     answer = await _ask(context, request)
     if isinstance(answer, outcomes.Puzzling):
         return answer
-    return wire.read_poll(task.operation, answer.status, answer.headers, answer.body)
+    return wire.read_poll(task.operation, answer.status, answer.headers, answer.body, task.asked)
 
 
 async def _poll_many(context: Context, op: Operation, group: Sequence[Task]) -> dict[str, outcomes.PollOutcome] | outcomes.Puzzling:
     answer = await _ask(context, wire.batch_poll_request(op, [task.task_id for task in group]), many=len(group))
     if isinstance(answer, outcomes.Puzzling):
         return answer
-    return wire.read_batch_poll(op, answer.status, answer.headers, answer.body)
+    return wire.read_batch_poll(op, answer.status, answer.headers, answer.body, {task.task_id: task.asked for task in group})
 
 
 def look_up(context: Context, op: Operation, client_ref: str) -> outcomes.Accepted | outcomes.NotVisible | outcomes.Puzzling:
@@ -149,6 +160,41 @@ def look_up(context: Context, op: Operation, client_ref: str) -> outcomes.Accept
     return context.loop.run(ask())
 
 
+def address_of(context: Context, op: Operation, output: Mapping[str, Any]) -> str | outcomes.Puzzling | outcomes.NotVisible:
+    """The address of an output that the gateway names only when asked for it."""
+
+    async def ask() -> str | outcomes.Puzzling | outcomes.NotVisible:
+        answer = await _ask(context, wire.follow_up_request(op, output["path"]))
+        if isinstance(answer, outcomes.Puzzling):
+            return answer
+        return wire.read_follow_up(op, output["address"], answer.status, answer.headers, answer.body)
+
+    return context.loop.run(ask())
+
+
+def content_of(
+    context: Context, op: Operation, output: Mapping[str, Any], sink: Callable[[bytes], object], *, total_s: float, cap_bytes: int
+) -> egress.Streamed:
+    """An output that the gateway itself serves to whoever has the key.
+
+    A redirect is an answer like any other here: the key stays with the gateway. Raises egress.EgressError.
+    """
+    request = wire.follow_up_request(op, output["path"])
+    return context.loop.run(
+        egress.stream_to(
+            context.calls.take(),
+            request.method,
+            request.path,
+            sink,
+            headers=_headers(context, request),
+            total_s=total_s,
+            cap_bytes=cap_bytes,
+            min_rate=egress.MinRate(),
+            timeouts=_CONTENT,
+        )
+    )
+
+
 async def _ask(context: Context, request: wire.Request, *, many: int = 1) -> egress.Answer | outcomes.Puzzling:
     """A request that costs nothing and may be repeated."""
     settings = context.settings
@@ -158,7 +204,7 @@ async def _ask(context: Context, request: wire.Request, *, many: int = 1) -> egr
             request.method,
             request.path,
             headers=_headers(context, request),
-            json=request.json,
+            **_body(request),
             total_s=settings.poll_total_s,
             cap_bytes=settings.max_answer_bytes * (1 + many // 10),
         )
@@ -170,11 +216,22 @@ async def _ask(context: Context, request: wire.Request, *, many: int = 1) -> egr
 
 def _headers(context: Context, request: wire.Request) -> Mapping[str, str]:
     key = context.settings.upstream_key
-    return {
-        **({"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}),
-        "Accept": "application/json, */*",
-        **request.headers,
-    }
+    given = {} if key is None else _key_header(request.auth, key.get_secret_value())
+    return {**given, "Accept": "application/json, */*", **request.headers}
+
+
+def _key_header(auth: str, key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if auth == "bearer" else {auth: key}
+
+
+def _body(request: wire.Request) -> dict[str, Any]:
+    """The body as egress takes it."""
+    if request.form is None:
+        return {"json": request.json}
+    # Text fields travel as parts without a file name: the body is multipart even where the job has no file.
+    fields = [(name, one) for name, value in request.form.items() for one in ([value] if isinstance(value, str) else value)]
+    texts = [(name, (None, one.encode())) for name, one in fields]
+    return {"files": [*texts, *((name, (part.filename, part.content, part.media_type)) for name, part in request.parts)]}
 
 
 def _by_operation(tasks: Sequence[Task]) -> list[tuple[Operation, list[Task]]]:

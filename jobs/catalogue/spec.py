@@ -17,7 +17,9 @@ import jmespath
 import jsonschema_rs
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
+from jobs import references
 from jobs.catalogue import blanks
+from jobs.references import Reference
 
 
 @lru_cache(maxsize=4096)
@@ -332,7 +334,8 @@ class Operation(Declared):
             raise ValueError(f"{self.name}: a task id and a way to poll it go together")
         elif self.submit.raw and self.poll is not None:
             raise ValueError(f"{self.name}: a raw answer is the output, there is nothing to poll")
-        problems = [error.message for error in blanks.errors(self.validator, self.example)]
+        open_places = [one.path for one in references.find(self.example) if isinstance(one, Reference) and one.get is not None]
+        problems = [error.message for error in blanks.errors(self.validator, self.example, open_places)]
         if problems:
             raise ValueError(f"{self.name}: the example does not fit its own schema: {problems}")
         return self

@@ -12,16 +12,23 @@ from jobs.errors import JobError
 from jobs.models import Attempt, Job
 
 
-def begin(session: Session, attempt_id: str, job: Job, client_ref: str) -> None:
-    """The intent to call. Committed before the first byte leaves."""
+def begin(session: Session, attempt_id: str, job: Job, client_ref: str, given: dict[str, Any] | None = None) -> None:
+    """The intent to call with this input, or with the job's own. Committed before the first byte leaves."""
     session.execute(
-        insert(Attempt).values(id=attempt_id, job_id=job.id, n=job.attempts + 1, provider=job.provider, client_ref=client_ref)
+        insert(Attempt).values(
+            id=attempt_id,
+            job_id=job.id,
+            n=job.attempts + 1,
+            provider=job.provider,
+            client_ref=client_ref,
+            given=given if given != job.input else None,
+        )
     )
 
 
-def accept(session: Session, attempt_id: str, upstream_id: str, request_id: str | None) -> None:
-    """The provider took it. Raises IntegrityError if the task already belongs to another attempt."""
-    _end(session, attempt_id, state="accepted", upstream_id=upstream_id, request_id=request_id)
+def accept(session: Session, attempt_id: str, upstream_id: str, request_id: str | None, *, shared: bool = False) -> None:
+    """The provider took it. Raises IntegrityError if the task already belongs to another attempt, unless it may be shared."""
+    _end(session, attempt_id, state="accepted", upstream_id=upstream_id, request_id=request_id, shared=shared)
 
 
 def answer(session: Session, attempt_id: str, spool_key: str, request_id: str | None) -> None:

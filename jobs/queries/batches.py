@@ -7,6 +7,7 @@ from sqlmodel import Session, col
 
 from jobs.db import now
 from jobs.models import Batch, Job
+from jobs.queries import chains
 from jobs.states import JobState
 
 
@@ -57,6 +58,7 @@ def add(session: Session, batch_id: str, tenant_id: str, *, total: int, callback
 
 def hold_back(session: Session, tenant_id: str, batch_id: str) -> None:
     """Take what has not started of a batch out of the dispatcher's sight, all at once, until each job is canceled."""
+    chains.forget_batch(session, tenant_id, batch_id)
     session.execute(
         update(Job)
         .where(

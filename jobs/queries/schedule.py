@@ -184,7 +184,13 @@ def _in_backlog() -> Any:
 
 def _tenants_waiting(session: Session, modality: str) -> list[str]:
     """Distinct tenants of the backlog by hopping from one to the next in the index, not by reading all its rows."""
-    conditions = (col(Job.status) == JobState.QUEUED, col(Job.modality) == modality, col(Job.released_at).is_(None))
+    conditions = (
+        col(Job.status) == JobState.QUEUED,
+        col(Job.modality) == modality,
+        col(Job.released_at).is_(None),
+        # As the index says it; what waits for another job is not in it.
+        col(Job.due_at).is_not(None),
+    )
     hops = select(func.min(col(Job.tenant_id)).label("tenant_id")).where(*conditions).cte("hops", recursive=True)
     following: Select[Any] = select(func.min(col(Job.tenant_id))).where(*conditions, col(Job.tenant_id) > hops.c.tenant_id)
     hops = hops.union_all(select(following.scalar_subquery()).where(hops.c.tenant_id.is_not(None)))
@@ -245,6 +251,21 @@ def overdue(session: Session, limit: int) -> list[Job]:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+    )
+
+
+def look_now(session: Session, job_id: str) -> None:
+    """Bring forward the next look at a task that runs, or that is looked for; a job in somebody's hands is looked at already."""
+    session.execute(
+        update(Job)
+        .where(
+            col(Job.id) == job_id,
+            col(Job.status).in_((JobState.RUNNING, JobState.UNKNOWN)),
+            col(Job.lease_owner).is_(None),
+            col(Job.due_at) > now(),
+        )
+        .values(due_at=now()),
+        execution_options={"synchronize_session": False},
     )
 
 

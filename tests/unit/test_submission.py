@@ -15,6 +15,7 @@ from jobs import submission
 from jobs.db import Database
 from jobs.ids import new_id
 from jobs.models import Job, Tenant
+from jobs.states import JobState
 from jobs.submission import Problem, Refused
 
 LONG = "x" * 100_000
@@ -23,13 +24,14 @@ GOOD: dict[str, Any] = {"operation": "openai.chat", "input": CHAT}
 FILE = "file_" + "0" * 32
 
 
-def problems(document: Any, *, missing: set[str] | None = None) -> list[Problem]:
+def problems(document: Any, *, missing: set[str] | None = None, states: dict[str, str] | None = None) -> list[Problem]:
     refuse = Problem("callback_url", "callback_url_refused", "is not public")
     try:
         submission.check(
             document,
             callback=lambda url: refuse if "private" in url else None,
             files_missing=lambda ids: ids & (missing or set()),
+            states_of=lambda ids: {job_id: JobState(state) for job_id, state in (states or {}).items() if job_id in ids},
         )
     except Refused as refused:
         return refused.problems
@@ -171,7 +173,7 @@ def test_a_problem_names_its_limit(document: Any, limit: str) -> None:
         GOOD | {"input": CHAT | {"messages": [{"role": "user", LONG: LONG}]}},
         GOOD | {"input": CHAT | {"messages": LONG}},
         {"operation": "replicate.prediction", "input": {"model": LONG, "input": {}}},
-        {"operation": "replicate.prediction", "input": {"model": "a/b", "input": {LONG: {"job": "job_x", "artifact": 0}}}},
+        {"operation": "replicate.prediction", "input": {"model": "a/b", "input": {LONG: {"job": LONG, "artifact": 0}}}},
         {"operation": "replicate.prediction", "input": {"model": "a/b", "input": {"x": {"file": "file_" + LONG}}}},
     ],
 )
@@ -199,7 +201,7 @@ def test_a_shown_value_has_at_most_64_characters(value: object) -> None:
     assert 0 < len(submission.shown(value)) <= 64
 
 
-# Files and chains ---------------------------------------------------------------------------------------------------------
+# Files and other jobs ---------------------------------------------------------------------------------------------------------
 
 SEEDREAM = {"model": "doubao-seedream-4-0-250828", "prompt": "a boat"}
 
@@ -216,10 +218,103 @@ def test_files_are_found_wherever_they_stand() -> None:
     assert sorted(submission.files_in(given)) == [FILE, other]
 
 
-@pytest.mark.parametrize("pointer", [{"job": "job_x", "artifact": 0}, {"job": "job_x", "get": "output.text"}])
-def test_an_input_that_points_at_another_job_is_refused_with_its_place(pointer: dict[str, Any]) -> None:
-    document = {"operation": "replicate.prediction", "input": {"model": "a/b", "input": {"images": [{"x": pointer}]}}}
-    assert _pairs(document) == {("input.input.images[0].x", "chains_unsupported")}
+# Replicate's models take anything: no schema of ours says where media stand.
+MEDIA = {"job": "job_x", "artifact": 0}
+VALUE = {"job": "job_x", "get": "output.text"}
+
+
+def _anything(value: Any) -> dict[str, Any]:
+    return {"operation": "replicate.prediction", "input": {"model": "a/b", "input": {"images": [{"x": value}]}}}
+
+
+@pytest.mark.parametrize("pointer", [MEDIA, VALUE])
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ({}, "unknown_job"),
+        ({"job_y": "succeeded"}, "unknown_job"),
+        ({"job_x": "failed"}, "dependency_failed"),
+        ({"job_x": "canceled"}, "dependency_failed"),
+        ({"job_x": "expired"}, "dependency_failed"),
+        *(({"job_x": state}, None) for state in ("queued", "submitting", "running", "collecting", "unknown", "succeeded")),
+    ],
+)
+def test_a_job_that_an_input_points_at_must_be_there_and_may_not_have_failed(
+    pointer: dict[str, Any], states: dict[str, str], code: str | None
+) -> None:
+    assert _pairs(_anything(pointer), states=states) == ({("input.input.images[0].x", code)} if code else set())
+
+
+def test_who_points_at_a_failed_job_is_told_to_name_the_new_one() -> None:
+    (problem,) = problems(_anything(VALUE), states={"job_x": "failed"})
+    assert problem.msg == '"job_x" is failed and will have no outputs; if it was retried, name the new job'
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"job": 5, "artifact": 0},
+        {"job": "", "artifact": 0},
+        {"job": LONG, "artifact": 0},
+        {"job": "job_x", "artifact": -1},
+        {"job": "job_x", "artifact": 1000},
+        {"job": "job_x", "artifact": True},
+        {"job": "job_x", "artifact": 1.0},
+        {"job": "job_x", "artifact": "0"},
+        {"job": "job_x", "get": "output["},
+        {"job": "job_x", "get": "[id, status]"},
+        {"job": "job_x", "get": "join(',', output)"},
+        {"job": "job_x", "get": LONG},
+        {"job": "job_x", "get": None},
+        {"job": None, "get": "id"},
+    ],
+)
+@pytest.mark.parametrize("where", ["anywhere", "image"])
+def test_a_reference_that_can_be_none_is_told_once_with_its_place(broken: dict[str, Any], where: str) -> None:
+    if where == "image":
+        document, loc = {"operation": "seedream.image_generation", "input": SEEDREAM | {"image": [broken]}}, "input.image[0]"
+    else:
+        document, loc = _anything(broken), "input.input.images[0].x"
+    (problem,) = problems(document, states={"job_x": "succeeded"})
+    assert (problem.loc, problem.code) == (loc, "invalid_reference")
+    assert len(problem.msg) <= 300
+    assert "xxxxxxxx" not in problem.msg
+
+
+def test_a_value_may_stand_where_any_type_is_asked_for() -> None:
+    chat = {"model": VALUE, "temperature": VALUE, "messages": [{"role": "user", "content": VALUE}]}
+    assert problems({"operation": "openai.chat", "input": chat}, states={"job_x": "running"}) == []
+    assert problems({"operation": "openai.chat", "input": CHAT | {"messages": VALUE}}, states={"job_x": "running"}) == []
+
+
+def test_what_is_wrong_beside_a_value_is_still_told() -> None:
+    chat = {"model": VALUE, "temperature": 99, "messages": VALUE, "more": 1}
+    found = _pairs({"operation": "openai.chat", "input": chat}, states={"job_x": "running"})
+    assert found == {("input.temperature", "out_of_range"), ("input.more", "unknown_field")}
+
+
+def test_an_artifact_stands_only_where_media_stand() -> None:
+    states = {"job_x": "running"}
+    assert problems({"operation": "seedream.image_generation", "input": SEEDREAM | {"image": [MEDIA]}}, states=states) == []
+    wrong = _pairs({"operation": "seedream.image_generation", "input": SEEDREAM | {"prompt": MEDIA}}, states=states)
+    assert wrong == {("input.prompt", "wrong_type")}
+
+
+@pytest.mark.parametrize("near", [{"job": "job_x"}, {"artifact": 0}, {**MEDIA, "get": "id"}, {**MEDIA, "more": 1}])
+def test_other_keys_make_no_reference(near: dict[str, Any]) -> None:
+    assert problems(_anything(near)) == []
+
+
+def test_a_job_points_at_others_fifty_times_at_most() -> None:
+    states = {"job_x": "succeeded"}
+    assert problems(_anything([VALUE] * 50), states=states) == []
+    assert _pairs(_anything([VALUE] * 51), states=states) == {("input", "too_many")}
+    assert _pairs(_anything([{"job": 1, "get": 2}] * 5000), states=states) == {("input", "too_many")}
+
+
+def test_whom_a_request_needs_is_said_once_each_in_its_order() -> None:
+    given = {"a": {"job": "two", "get": "id"}, "b": [{"job": "one", "get": "id"}, {"job": "two", "artifact": 3}]}
+    assert _checked({"operation": "replicate.prediction", "input": {"model": "a/b", "input": given}}).needs == ("two", "one")
 
 
 # Callbacks and rows -------------------------------------------------------------------------------------------------------
@@ -262,6 +357,7 @@ def test_rows_become_jobs_with_the_databases_own_time(store: Database) -> None:
     assert (one.deadline_at - one.created_at).total_seconds() == 60
     assert later.due_at is not None
     assert later.due_at.isoformat() == "2099-06-01T10:00:00+00:00"
+    assert (one.start_at, later.start_at) == (None, later.due_at)
     assert past.due_at == past.created_at, "a start in the past is now"
     assert (one.batch_id, one.line) == (None, None)
 

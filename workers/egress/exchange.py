@@ -26,8 +26,8 @@ from workers.egress.errors import (
 )
 from workers.egress.redact import redact
 
-#: Name, content and type of one uploaded file.
-File = tuple[str, bytes | IO[bytes], str]
+#: Name, content and type of one uploaded file; a text field of a multipart body has no name and no type.
+File = tuple[str, bytes | IO[bytes], str] | tuple[None, bytes]
 Files = Mapping[str, File] | Sequence[tuple[str, File]]
 
 EXCERPT_BYTES = 64 * 1024

@@ -51,11 +51,12 @@ def test_the_catalogue_is_searched(caller: Caller) -> None:
     problem(caller.http.get("/v1/operations?modality=smell"), 422, "invalid")
 
 
-def test_every_example_is_a_job_that_is_accepted(caller: Caller) -> None:
-    for one in caller.http.get("/v1/operations").json()["data"]:
-        body = {"operation": one["name"], "input": one["example"]}
-        answer = caller.http.post("/v1/jobs?dry_run=true", json=body)
-        assert answer.status_code == 200, (one["name"], answer.text)
+def test_all_examples_together_are_a_batch_that_is_accepted(caller: Caller) -> None:
+    """What needs an earlier job points at that operation's example by its name."""
+    examples = caller.http.get("/v1/operations").json()["data"]
+    jobs = [{"operation": one["name"], "input": one["example"], "custom_id": one["name"]} for one in examples]
+    answer = caller.http.post("/v1/batches", json={"jobs": jobs})
+    assert answer.status_code == 202, answer.text
 
 
 def test_usage_counts_jobs_and_does_not_make_up_a_cost(caller: Caller) -> None:

@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 from jobs import migrate
 from jobs.db import Database, now
 from jobs.ids import new_id
-from jobs.models import Artifact, Attempt, Batch, Delivery, Event, FeedPosition, Job
+from jobs.models import Artifact, Attempt, Batch, Delivery, Dependency, Event, FeedPosition, Job
 
 A_SHA = "a" * 64
 TASK = "840011223344"
@@ -38,7 +38,7 @@ def test_the_index_that_sqlite_cannot_show_is_there_as_declared(fresh_database_u
     database = Database(fresh_database_url("sqlite"))
     with database.engine.connect() as connection:
         made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'ix_job_backlog'").scalar_one()
-    assert "(modality, tenant_id, priority DESC, id) WHERE status = 'queued'" in " ".join(made.split())
+    assert "(modality, tenant_id, priority DESC, id) WHERE status = 'queued' AND due_at IS NOT NULL" in " ".join(made.split())
     database.dispose()
 
 
@@ -140,6 +140,11 @@ def _batch(**values: Any) -> Row:
     return lambda _, tenant_id: (Batch, {"id": new_id("batch"), "tenant_id": tenant_id, "meta": {}, **values})
 
 
+def _dependency_on_itself(database: Database, tenant_id: str) -> tuple[type[SQLModel], dict[str, Any]]:
+    job_id = add_job(database, tenant_id)
+    return Dependency, {"job_id": job_id, "needs_id": job_id}
+
+
 #: One row that breaks it, for each CHECK there is, under the constraint's own name.
 NONSENSE: dict[str, list[Row]] = {
     "ck_batch_not_empty": [_batch(total=0)],
@@ -150,6 +155,7 @@ NONSENSE: dict[str, list[Row]] = {
     "ck_job_progress_is_a_share": [_job(progress=1.01), _job(progress=-0.1)],
     "ck_job_line_with_batch": [_job(line=1)],
     "ck_job_on_unknown_known": [_job(on_unknown="guess")],
+    "ck_dependency_not_on_itself": [_dependency_on_itself],
     "ck_attempt_state_known": [_attempt(state="perhaps")],
     "ck_attempt_accepted_has_a_task": [_attempt(state="accepted")],
     "ck_artifact_not_empty": [_artifact(size_bytes=0)],
@@ -215,6 +221,14 @@ def test_two_attempts_never_have_one_task(database: Database) -> None:
         else:
             with pytest.raises(IntegrityError), database.transaction() as session:
                 session.execute(insert(Attempt).values(row))
+
+
+def test_attempts_that_share_a_task_may_be_many_beside_one_that_does_not(database: Database) -> None:
+    who = tenant(database)
+    made = [_attempt(state="accepted", upstream_id=TASK, shared=shared)(database, who)[1] for shared in (True, True, False)]
+    with database.transaction() as session:
+        for row in made:
+            session.execute(insert(Attempt).values(row))
 
 
 def test_a_job_has_one_output_in_each_place_and_one_event_a_version(database: Database) -> None:

@@ -1,0 +1,140 @@
+"""A paid call that is a conversation: one reply over WebSocket, its sound and its words as one document.
+
+Until the reply is asked for nothing is bought, and every failure is a call that was not made. After that, an end without a
+result is a lost answer like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.http11 import Response
+
+from jobs.catalogue import outcomes, wire
+from jobs.catalogue.realtime import Broken, Talk
+from jobs.catalogue.spec import Operation
+from jobs.errors import JobError
+from workers import egress
+from workers.context import Context
+from workers.egress.socket import open_socket
+from workers.sound import NotSound, as_samples
+
+#: Between two events of a session; the reply itself comes in pieces all along.
+_SILENCE_S = 45.0
+#: A browser cannot send headers: some servers take the key as a subprotocol only.
+_KEY_PROTOCOL = "openai-insecure-api-key."
+_REFUSED_KEY = frozenset({401, 403})
+
+
+async def reply(
+    context: Context,
+    op: Operation,
+    request: wire.Request,
+    sink: Callable[[bytes], object],
+    *,
+    headers: Mapping[str, str],
+    total_s: float,
+    asked: wire.Asked,
+) -> outcomes.SubmitOutcome:
+    """The reply to what `request` says; a result goes to `sink` as JSON, as a synchronous answer does."""
+    given = request.json or {}
+    spoken = given.get("audio")
+    try:
+        samples = (
+            await asyncio.to_thread(as_samples, spoken.content, context.spool_folder) if isinstance(spoken, wire.Part) else None
+        )
+    except NotSound as error:
+        return outcomes.Rejected(JobError(code="invalid_input", message=f"input.audio is not usable: {error}."))
+    talk = Talk(given, samples)
+    trouble = ""
+    try:
+        async with asyncio.timeout(total_s):
+            async with await _open(context, request.path, headers) as socket:
+                await _listen(socket, talk, context.settings.max_inline_bytes)
+    except InvalidStatus as error:
+        return _refused(op, error.response)
+    except (OSError, InvalidHandshake, ConnectionClosed, Broken, TimeoutError) as error:
+        trouble = _shown(context, error)
+    if talk.result is None:
+        return _lost(trouble) if talk.bought else _unreachable(trouble)
+    body = json.dumps(talk.result, ensure_ascii=False).encode("utf-8", "replace")
+    if not talk.bought:
+        return _not_bought(wire.read_submit(op, 400, {}, body))
+    sink(body)
+    return wire.read_submit(op, 200, {}, body, asked)
+
+
+async def _open(context: Context, path: str, headers: Mapping[str, str]) -> ClientConnection:
+    base_url, cap_bytes = context.settings.upstream_url, context.settings.max_answer_bytes
+    try:
+        return await open_socket(base_url, path, headers=headers, cap_bytes=cap_bytes)
+    except InvalidStatus as error:
+        key = context.settings.upstream_key
+        if error.response.status_code not in _REFUSED_KEY or key is None:
+            raise
+        protocols = ("realtime", _KEY_PROTOCOL + key.get_secret_value())
+        return await open_socket(base_url, path, headers={}, subprotocols=protocols, cap_bytes=cap_bytes)
+
+
+async def _listen(socket: ClientConnection, talk: Talk, cap_bytes: int) -> None:
+    """Until the talk has a result. Raises Broken, ConnectionClosed and TimeoutError."""
+    heard = 0
+    while talk.result is None:
+        message = await asyncio.wait_for(socket.recv(), _SILENCE_S)
+        heard += len(message)
+        if heard > cap_bytes:
+            raise Broken(f"the session brings more than {cap_bytes:,} bytes")
+        for event in talk.hear(_event(message)):
+            await socket.send(json.dumps(event, ensure_ascii=False))
+
+
+def _event(message: str | bytes) -> Any:
+    try:
+        return json.loads(message)
+    except (ValueError, RecursionError):
+        raise Broken("a message of the session is not JSON") from None
+
+
+def _refused(op: Operation, answer: Response) -> outcomes.SubmitOutcome:
+    """What an answer comes to that opens no session."""
+    if 200 <= answer.status_code < 300:
+        return _unreachable(f"the gateway answered HTTP {answer.status_code} and opened no session")
+    headers = {name.lower(): value for name, value in answer.headers.raw_items()}
+    return _not_bought(wire.read_submit(op, answer.status_code, headers, bytes(answer.body or b"")))
+
+
+def _not_bought(outcome: outcomes.SubmitOutcome) -> outcomes.SubmitOutcome:
+    """A refusal stays one; what would leave the question open elsewhere is surely not taken here."""
+    if isinstance(outcome, outcomes.Lost):
+        error = outcome.error.model_copy(
+            update={
+                "code": "upstream_unavailable",
+                "message": "The gateway did not open the session, so nothing was bought.",
+                "retryable": True,
+                "may_have_been_charged": False,
+            }
+        )
+        return outcomes.NotAccepted(error, None)
+    return outcome
+
+
+def _shown(context: Context, error: BaseException) -> str:
+    """What happened, without our key: a server may quote the subprotocol that it came in."""
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    key = context.settings.upstream_key
+    return egress.redact(text.replace(key.get_secret_value(), "***") if key else text, 300)
+
+
+def _unreachable(why: str) -> outcomes.NotAccepted:
+    message = f"No session could be had, so nothing was bought: {why}"
+    return outcomes.NotAccepted(JobError(code="upstream_unreachable", message=message, retryable=True), None)
+
+
+def _lost(why: str) -> outcomes.Lost:
+    message = f"The reply was asked for, and the session broke before it was whole: {why}"
+    return outcomes.Lost(JobError(code="upstream_outcome_unknown", message=message, may_have_been_charged=True))
