@@ -12,15 +12,87 @@ from jobs import catalogue, submission
 from jobs.catalogue.spec import Dedupe, Operation, Provider
 from jobs.submission import Problem, Refused
 
-#: name → modality, synchronous, source: the rows of the list of operations that this version fulfils.
+#: name → modality, kind: every operation there is.
 OPERATIONS = {
-    "openai.image_generation": ("image", True),
-    "replicate.prediction": ("image", False),
-    "seedream.image_generation": ("image", True),
-    "kling.text_to_video": ("video", False),
-    "suno.music": ("music", False),
-    "openai.speech": ("audio", True),
-    "openai.chat": ("text", True),
+    "openai.image_generation": ("image", "sync"),
+    "openai.image_edit": ("image", "sync"),
+    "openai.gpt4o_image": ("image", "sync"),
+    "midjourney.imagine": ("image", "async"),
+    "midjourney.action": ("image", "async"),
+    "midjourney.modal": ("image", "async"),
+    "midjourney.blend": ("image", "async"),
+    "midjourney.describe": ("text", "async"),
+    "midjourney.edit": ("image", "async"),
+    "midjourney.video": ("video", "async"),
+    "replicate.prediction": ("image", "async"),
+    "seedream.image_generation": ("image", "sync"),
+    "seededit.image_edit": ("image", "sync"),
+    "bria.image_generation": ("image", "sync"),
+    "bria.vector_generation": ("image", "sync"),
+    "bria.image_edit": ("image", "async"),
+    "gemini.image": ("image", "sync"),
+    "flux.image_generation": ("image", "async"),
+    "hunyuan3d.generation": ("model3d", "async"),
+    "sora.create_video": ("video", "async"),
+    "sora.remix_video": ("video", "async"),
+    "sora.self_developed_video": ("video", "async"),
+    "veo.video": ("video", "async"),
+    "veo.chat": ("video", "sync"),
+    "kling.text_to_video": ("video", "async"),
+    "kling.image_to_video": ("video", "async"),
+    "kling.multi_image_to_video": ("video", "async"),
+    "kling.video_extension": ("video", "async"),
+    "kling.avatar": ("video", "async"),
+    "kling.lip_sync": ("video", "async"),
+    "kling.identify_face": ("text", "sync"),
+    "kling.advanced_lip_sync": ("video", "async"),
+    "kling.video_effects": ("video", "async"),
+    "kling.text_to_audio": ("audio", "async"),
+    "kling.video_to_audio": ("audio", "async"),
+    "kling.tts": ("audio", "sync"),
+    "kling.image_generation": ("image", "async"),
+    "kling.multi_image_to_image": ("image", "async"),
+    "kling.image_expansion": ("image", "async"),
+    "kling.image_recognize": ("text", "sync"),
+    "kling.virtual_try_on": ("image", "async"),
+    "kling.edit_init_selection": ("text", "sync"),
+    "kling.edit_add_selection": ("text", "sync"),
+    "kling.edit_delete_selection": ("text", "sync"),
+    "kling.edit_clear_selection": ("text", "sync"),
+    "kling.edit_preview_selection": ("text", "sync"),
+    "kling.edit_video": ("video", "async"),
+    "runway.image_to_video": ("video", "async"),
+    "runway.video_to_video": ("video", "async"),
+    "runway.text_to_image": ("image", "async"),
+    "runway.video_upscale": ("video", "async"),
+    "runway.character_performance": ("video", "async"),
+    "runway.reverse_text_to_video": ("video", "async"),
+    "runway.reverse_image_to_video": ("video", "async"),
+    "runway.reverse_video_style": ("video", "async"),
+    "runway.reverse_act_one": ("video", "async"),
+    "seedance.video": ("video", "async"),
+    "minimax.video": ("video", "async"),
+    "suno.lyrics": ("text", "async"),
+    "suno.music": ("music", "async"),
+    "suno.upload_clip": ("music", "async"),
+    "suno.concat": ("music", "async"),
+    "suno.stems_full": ("music", "async"),
+    "suno.stems_single": ("music", "async"),
+    "suno.persona": ("text", "sync"),
+    "suno.style_tags": ("text", "sync"),
+    "suno.mp4_video": ("video", "repeat"),
+    "suno.wav": ("music", "repeat"),
+    "suno.timing": ("text", "sync"),
+    "suno.midi": ("text", "repeat"),
+    "openai.speech": ("audio", "sync"),
+    "openai.transcription": ("text", "sync"),
+    "openai.translation": ("text", "sync"),
+    "openai.realtime": ("audio", "websocket"),
+    "openai.chat": ("text", "sync"),
+    "openai.responses": ("text", "sync"),
+    "anthropic.messages": ("text", "sync"),
+    "gemini.generate_content": ("text", "sync"),
+    "openai.embeddings": ("text", "sync"),
 }
 
 
@@ -35,7 +107,7 @@ def check(operation: str, given: dict[str, Any]) -> list[Problem]:
 
 
 def test_names_and_modalities_are_those_of_the_list() -> None:
-    there_are = {name: (operation.modality, operation.synchronous) for name, operation in catalogue.all_operations().items()}
+    there_are = {name: (operation.modality, operation.kind) for name, operation in catalogue.all_operations().items()}
     assert there_are == OPERATIONS
 
 
@@ -59,7 +131,7 @@ def test_every_operation_says_where_it_is_from_and_what_is_not_known(name: str) 
     assert operation.unknown
     assert operation.outputs
     assert operation.provider == name.partition(".")[0]
-    assert operation.submit.path.startswith("/")
+    assert operation.submit is None or operation.submit.path.startswith("/")
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -75,7 +147,7 @@ def test_no_operation_takes_our_own_name_for_the_call_from_a_user(name: str) -> 
     """It is how a lost task is found again: a user who set it could claim somebody else's."""
     operation = catalogue.find(name)
     assert operation is not None
-    if operation.submit.client_ref:
+    if operation.submit and operation.submit.client_ref:
         assert operation.submit.client_ref not in operation.input_schema["properties"]
 
 
