@@ -115,8 +115,13 @@ def test_an_extension_is_joined_to_its_source(simulator: Any, song: dict[str, An
     assert abs(seconds(simulator, whole["audio_url"]) - (12 + clip["metadata"]["duration"])) < 0.2
     wrong = simulator.post("/suno/submit/concat", {"clip_id": clip["id"], "is_infill": True})
     assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_request")
-    alone = simulator.post("/suno/submit/concat", {"clip_id": song["data"][0]["id"]})
-    assert alone.json()["message"] == "clip is not an extension"
+
+
+def test_a_song_that_goes_on_from_nothing_is_whole_already(simulator: Any, song: dict[str, Any]) -> None:
+    source = song["data"][0]
+    (whole,) = done(simulator, "/suno/submit/concat", {"clip_id": source["id"]})["data"]
+    assert whole["metadata"]["concat_history"] == [{"id": source["id"]}]
+    assert whole["metadata"]["duration"] == source["metadata"]["duration"]
 
 
 def test_a_replaced_section_leaves_the_length_alone(simulator: Any, song: dict[str, Any]) -> None:

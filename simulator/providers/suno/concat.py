@@ -1,4 +1,7 @@
-"""Joining a clip to what it goes on from (section 6). One clip."""
+"""Joining a clip to what it goes on from (section 6). One clip.
+
+What becomes of a clip that goes on from nothing is not documented; here it is the whole song already, and comes back as that.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,6 @@ from simulator.site import Site
 
 CONCAT = task_operation("concat", "music", 0.072)
 
-_EXTENSIONS = frozenset({"extend", "upload_extend"})
-
 
 def register(site: Site) -> None:
     site.sell("/suno/submit/concat", CONCAT, submit)
@@ -23,8 +24,6 @@ def register(site: Site) -> None:
 async def submit(call: Call) -> Response:
     is_infill = fields_of(call).flag("is_infill")
     last = named_song(call, "clip_id")
-    if last.mode not in _EXTENSIONS | {"infill"}:
-        raise call.invalid("clip is not an extension")
     if is_infill is not (last.mode == "infill"):
         raise call.invalid("is_infill does not fit the clip")
     whole = Song(
@@ -36,6 +35,6 @@ async def submit(call: Call) -> Response:
         version=last.version,
         lyrics=last.lyrics,
         mode="concat",
-        metadata={"concat_history": [*last.metadata["history"], {"id": last.id}]},
+        metadata={"concat_history": [*last.metadata.get("history", ()), {"id": last.id}]},
     )
     return await begin(call, "CONCAT", (whole,))
