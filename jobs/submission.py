@@ -330,6 +330,8 @@ def _explain(error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
             yield Problem(loc, "out_of_range", f"must be at most {rule}")
         case "minimum" | "exclusiveMinimum":
             yield Problem(loc, "out_of_range", f"must be at least {rule}")
+        case "multipleOf":
+            yield Problem(loc, "out_of_range", f"must be a multiple of {broken.multiple_of:g}")
         case "maxLength":
             yield Problem(loc, "too_long", f"must have at most {rule} characters")
         case "minLength":

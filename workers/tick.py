@@ -98,26 +98,32 @@ def _rescue(context: Context, session: Session, job: Job, attempt: Attempt | Non
                 may_have_been_charged=True,
             )
             attempts.end(session, job.attempt_id or "", "unknown", error)
-            return submit.move_to_unknown(context, session, job, catalogue.find(job.operation), error)
+            op = catalogue.find(job.operation)
+            if op is not None and op.dedupe.grade == "A":
+                return _start_over(context, session, job, "the worker died around a call that may be repeated")
+            return submit.move_to_unknown(context, session, job, op, error)
         case "accepted":
             reason = "the worker died after the provider had taken the task"
             return arrive.accept(context, session, job, wait_s=0.0, reason=reason)
         case "answered":
             return arrive.receive(context, session, job, reason="the worker died after the answer was safe in storage")
         case _:
-            reason = "the worker died before the paid call"
-            return context.life.move(
-                session,
-                job.id,
-                "requeue",
-                actor=context.owner,
-                if_fence=job.fence,
-                reason=reason,
-                due_at=now(),
-                released_at=None,
-                # It may be asleep, not dead: under the old fence it would still commit its intent, and pay a second time.
-                fence=Job.fence + 1,
-            )
+            return _start_over(context, session, job, "the worker died before the paid call")
+
+
+def _start_over(context: Context, session: Session, job: Job, reason: str) -> Moved | None:
+    return context.life.move(
+        session,
+        job.id,
+        "requeue",
+        actor=context.owner,
+        if_fence=job.fence,
+        reason=reason,
+        due_at=now(),
+        released_at=None,
+        # It may be asleep, not dead: under the old fence it would still commit its intent, and pay a second time.
+        fence=Job.fence + 1,
+    )
 
 
 def _overdue(context: Context) -> None:

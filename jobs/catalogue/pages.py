@@ -131,6 +131,8 @@ def _rules(schema: Mapping[str, Any]) -> str:
         said.append(f"only `{_plain(schema['const'])}`")
     if "minimum" in schema or "maximum" in schema:
         said.append(f"{schema.get('minimum', '…')} to {schema.get('maximum', '…')}")
+    if "multipleOf" in schema:
+        said.append(f"a multiple of {schema['multipleOf']}")
     if "maxLength" in schema and not schema.get("examples"):
         said.append(f"at most {schema['maxLength']} characters")
     if schema.get("minItems"):
