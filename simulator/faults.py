@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -210,10 +210,10 @@ class Rules:
     def as_json(self) -> list[dict[str, Any]]:
         return [rule.as_json() for rule in self._rules]
 
-    def take(self, occasion: Occasion) -> list[Fault]:
-        """The faults of every rule that fits; each of them has then struck once more."""
+    def take(self, occasion: Occasion, reaches: Collection[Reach] = frozenset(Reach)) -> list[Fault]:
+        """The faults of every rule that fits and has one of these reaches; each of them has then struck once more."""
         taken = []
-        for rule in [rule for rule in self._rules if rule.fits(occasion)]:
+        for rule in [rule for rule in self._rules if rule.fits(occasion) and FAULTS[rule.fault.name] in reaches]:
             taken.append(rule.fault)
             if rule.left is not None:
                 rule.left -= 1

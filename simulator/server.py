@@ -89,6 +89,9 @@ def _reachable(protocol_class: Callable[..., Any]) -> Any:
         async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
             scope.setdefault("extensions", {})[TRANSPORT] = protocol.transport
             await app(scope, receive, send)
+            if getattr(protocol, "initial_response", None) is not None:
+                # A refused handshake is complete; uvicorn 0.54 forgets to note it and logs an error.
+                protocol.handshake_complete = True
 
         protocol.app = with_transport
         made: asyncio.Protocol = protocol

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 #: Samples a second of all sound, in both directions: 16 bit, one channel.
@@ -30,8 +30,9 @@ class Broken(Exception):
 class Talk:
     """The client's side of one session.
 
-    `given`: text and/or audio (bare samples, bytes), instructions, voice, speed, max_output_tokens. `bought`: the reply has
-    been asked for, from here on it costs money. `result`: the whole of it as a document, or `{"error": {…}}`; None until then.
+    `given`: text and/or audio (bare samples, bytes), instructions, voice, speed, max_output_tokens. `bought`: the request for
+    the reply was handed over to be sent, from here on it costs money. `result`: the whole reply as a document, or
+    `{"error": {…}}`; None until then.
     """
 
     def __init__(self, given: Mapping[str, Any], audio: bytes | None = None) -> None:
@@ -46,13 +47,8 @@ class Talk:
         self.bought = False
         self.result: dict[str, Any] | None = None
 
-    @property
-    def size_bytes(self) -> int:
-        """Sound heard so far."""
-        return len(self._audio)
-
-    def hear(self, event: Any) -> list[dict[str, Any]]:
-        """What to send now. Raises Broken."""
+    def hear(self, event: Any) -> Iterable[dict[str, Any]]:
+        """What to send now, each event to be sent before the next is taken. Raises Broken."""
         if not isinstance(event, dict) or not isinstance(kind := event.get("type"), str):
             raise Broken("a message of the session is no event")
         match kind:
@@ -60,8 +56,7 @@ class Talk:
                 return [self._session()]
             case "session.updated" if not self._configured:
                 self._configured = True
-                self.bought = True
-                return list(self._turn())
+                return self._turn()
             case "error":
                 return self._error(event)
             case "response.created":
@@ -150,6 +145,7 @@ class Talk:
         if text := self._given.get("text"):
             content = [{"type": "input_text", "text": text}]
             yield {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": content}}
+        self.bought = True
         yield {"type": "response.create"}
 
 

@@ -32,8 +32,13 @@ REALTIME = Operation(
     example={"model": "gpt-realtime", "text": "Say good morning.", "voice": "alloy"},
     submit=Submit(path="/v1/realtime?model={model}", protocol="realtime", total_s=180),
     outputs=(
-        Output(kind="audio", select=("audio && [{b64: audio}]",), samples=Samples(when="`true`", rate_hz=RATE_HZ)),
-        Output(kind="text", select=("transcript && [{text: transcript}]",), extension="txt"),
+        # A filtered reply is no result, however far it came.
+        Output(
+            kind="audio",
+            select=("reason != 'content_filter' && audio && [{b64: audio}]",),
+            samples=Samples(when="`true`", rate_hz=RATE_HZ),
+        ),
+        Output(kind="text", select=("reason != 'content_filter' && transcript && [{text: transcript}]",), extension="txt"),
     ),
     values=("{text: transcript, status: status, reason: reason, response_id: response_id, usage: usage}",),
     withheld="reason == 'content_filter'",
