@@ -66,20 +66,29 @@ class TakenBatch(NamedTuple):
     replayed: bool
 
 
+class Whole(NamedTuple):
+    """What a batch is besides its jobs."""
+
+    batch_id: str
+    callback_url: str | None
+    metadata: dict[str, str]
+    retry_of: str | None = None
+
+
 class Named(NamedTuple):
-    """The job that a custom_id stands for: its line, and the id it will have."""
+    """The job that a name stands for: its line, and the id it will have."""
 
     line: int
     job_id: str
 
 
 class Shelf(NamedTuple):
-    """The rows of a checked batch, on disk. They point at jobs of the batch by `custom_ids`; at others, `awaited`, by id."""
+    """The rows of a checked batch, on disk. They point at jobs of the batch by `names`; at others, `awaited`, by id."""
 
     file: BinaryIO
     total: int
     modalities: frozenset[str]
-    custom_ids: dict[str, Named]
+    names: dict[str, Named]
     awaited: set[str]
 
 
@@ -92,33 +101,40 @@ def submit(face: Face, tenant_id: str, received: Received, *, key: str | None) -
 
     Raises ApiProblem: 422 `batch_invalid` with up to 100 wrong lines, `batch_empty`; 413 `batch_too_large`, `line_too_long`.
     """
-    database = face.context.database
     said = ["batch", received.body.sha256, received.lines, received.envelope]
     claim = Claim(tenant_id, key, submission.request_hash(said)) if key else None
-    if first := earlier(database, claim):
-        return _look(face, tenant_id, first)
+    if first := earlier(face.context.database, claim):
+        return look(face, tenant_id, first)
     batch_id = new_id("batch")
     with _opened(received, limits_of(face.context.settings)) as (envelope, pieces), tempfile.TemporaryFile() as file:
         callback = intake.callback_check(face.rules)
         if envelope.callback_url and (problem := callback(envelope.callback_url)):
             raise invalid([problem.as_json()])
-        shelf = _Checks(face, tenant_id, batch_id, envelope.callback_url, callback).shelve(pieces, file)
-
-        def write(session: Session) -> None:
-            batches.add(
-                session, batch_id, tenant_id, total=shelf.total, callback_url=envelope.callback_url, metadata=envelope.metadata
-            )
-            for rows in _rows(shelf.file):
-                submission.store(session, [_pointed(row, shelf.custom_ids) for row in rows])
-
-        made = once(database, claim, batch_id, write)
-    if made == batch_id:
-        intake.settle(face, shelf.awaited)
-    return _look(face, tenant_id, made) if made != batch_id else _look(face, tenant_id, made, shelf.modalities)
+        shelf = Checks(face, tenant_id, batch_id, envelope.callback_url, callback).shelve(pieces, file)
+        return store(face, tenant_id, claim, Whole(batch_id, envelope.callback_url, envelope.metadata), shelf)
 
 
-class _Checks:
-    """One batch's checks. What is wrong is gathered line by line; what is right goes onto the shelf."""
+def store(face: Face, tenant_id: str, claim: Claim | None, whole: Whole, shelf: Shelf) -> TakenBatch:
+    """Everything in one transaction, together with the key."""
+
+    def write(session: Session) -> None:
+        batches.add(session, tenant_id=tenant_id, total=shelf.total, **whole._asdict())
+        for rows in _rows(shelf.file):
+            submission.store(session, [_pointed(row, shelf.names) for row in rows])
+
+    made = once(face.context.database, claim, whole.batch_id, write)
+    if made != whole.batch_id:
+        return look(face, tenant_id, made)
+    intake.settle(face, shelf.awaited)
+    return look(face, tenant_id, made, shelf.modalities)
+
+
+class Checks:
+    """One batch's checks. What is wrong is gathered line by line; what is right goes onto the shelf.
+
+    A line's name is its `custom_id`; in a batch that asks for jobs again it is the id of the old job, which is how the old
+    inputs point at each other.
+    """
 
     def __init__(self, face: Face, tenant_id: str, batch_id: str, default_callback: str | None, callback: CallbackCheck) -> None:
         self._tenant_id = tenant_id
@@ -128,13 +144,13 @@ class _Checks:
         self._files_missing = intake.files_missing(face, tenant_id)
         self._states_of = intake.states_of(face, tenant_id)
         self._errors: list[dict[str, Any]] = []
-        self._custom_ids: dict[str, Named] = {}
+        self._names: dict[str, Named] = {}
 
     def shelve(self, pieces: Iterator[Piece], file: BinaryIO) -> Shelf:
         total, modalities, pointing = 0, set(), False
-        for line, data in pieces:
+        for piece in pieces:
             total += 1
-            row = self._check(line, data)
+            row = self._check(piece)
             if len(self._errors) >= _MOST_ERRORS:
                 break
             if row is not None and not self._errors:
@@ -147,11 +163,11 @@ class _Checks:
         file.seek(0)
         awaited: set[str] = set()
         if pointing:
-            # Now that every custom_id is known: a line may point at a later one.
+            # Now that every name is known: a line may point at a later one.
             awaited = self._check_references(file)
             self._refuse()
             file.seek(0)
-        return Shelf(file, total, frozenset(modalities), self._custom_ids, awaited)
+        return Shelf(file, total, frozenset(modalities), self._names, awaited)
 
     def _refuse(self) -> None:
         if self._errors:
@@ -167,10 +183,10 @@ class _Checks:
         for rows in _rows(file):
             pointing = [row for row in rows if row["needs"]]
             needs |= {row["line"]: self._lines_named(row) for row in pointing}
-            states = self._states_of({name for row in pointing for name in row["needs"]} - self._custom_ids.keys())
+            states = self._states_of({name for row in pointing for name in row["needs"]} - self._names.keys())
             awaited |= {name for name, state in states.items() if state not in FINAL}
             for row in pointing:
-                for problem in self._outside_problems(row, states):
+                for problem in self.outside_problems(row, states):
                     self._wrong(row["line"], *problem)
             if len(self._errors) >= _MOST_ERRORS:
                 return awaited
@@ -179,21 +195,23 @@ class _Checks:
         return awaited
 
     def _lines_named(self, row: dict[str, Any]) -> tuple[int, ...]:
-        return tuple(self._custom_ids[name].line for name in row["needs"] if name in self._custom_ids)
+        return tuple(self._names[name].line for name in row["needs"] if name in self._names)
 
-    def _outside_problems(self, row: dict[str, Any], states: Mapping[str, JobState]) -> Iterator[Problem]:
-        if all(name in self._custom_ids for name in row["needs"]):
+    def outside_problems(self, row: dict[str, Any], states: Mapping[str, JobState]) -> Iterator[Problem]:
+        """What is wrong with the jobs outside the batch that this row points at, whose states these are."""
+        if all(name in self._names for name in row["needs"]):
             return
         for one in references.find(row["input"]):
-            if isinstance(one, Reference) and one.job not in self._custom_ids:
+            if isinstance(one, Reference) and one.job not in self._names:
                 problem = submission.need_problem(one, states.get(one.job), unknown=_UNKNOWN)
                 if problem is not None:
                     yield problem
 
-    def _check(self, line: int, data: bytes) -> dict[str, Any] | None:
+    def _check(self, piece: Piece) -> dict[str, Any] | None:
         """The row of this line, or None where something is wrong with it."""
+        line = piece.line
         try:
-            document = parse(data)
+            document = parse(piece.data)
             if not isinstance(document, dict):
                 self._wrong(line, "body", "invalid_body", "must be a JSON object")
                 return None
@@ -212,8 +230,10 @@ class _Checks:
             return None
         row: dict[str, Any]
         (row,) = submission.rows(self._tenant_id, [checked], batch_id=self._batch_id, first_line=line)
-        if (custom_id := row["custom_id"]) is not None:
-            first = self._custom_ids.setdefault(custom_id, Named(line, row["id"]))
+        if piece.retry_of is not None:
+            row["retry_of"] = piece.retry_of
+        if (name := piece.retry_of or row["custom_id"]) is not None:
+            first = self._names.setdefault(name, Named(line, row["id"]))
             if first.line != line:
                 self._wrong(line, "custom_id", "duplicate_custom_id", f"is the same as in line {first.line}")
                 return None
@@ -243,7 +263,7 @@ def _envelope(document: Any) -> Envelope:
         raise misshapen(error) from None
 
 
-def _look(face: Face, tenant_id: str, batch_id: str, modalities: frozenset[str] | None = None) -> TakenBatch:
+def look(face: Face, tenant_id: str, batch_id: str, modalities: frozenset[str] | None = None) -> TakenBatch:
     with face.context.database.read() as session:
         (view,) = shown_batches(session, [batch_of(session, tenant_id, batch_id)])
     return TakenBatch(view, modalities or frozenset(), replayed=modalities is None)
@@ -259,11 +279,11 @@ def _row(line: bytes) -> dict[str, Any]:
     return row | {"start_at": datetime.fromisoformat(row["start_at"]) if row["start_at"] else None}
 
 
-def _pointed(row: dict[str, Any], custom_ids: dict[str, Named]) -> dict[str, Any]:
+def _pointed(row: dict[str, Any], names: dict[str, Named]) -> dict[str, Any]:
     """The row with ids of jobs where it named lines of its batch."""
     if not row["needs"]:
         return row
-    ids = {name: custom_ids[name].job_id if name in custom_ids else name for name in row["needs"]}
+    ids = {name: names[name].job_id if name in names else name for name in row["needs"]}
     return row | {"input": references.rename(row["input"], ids), "needs": list(dict.fromkeys(ids.values()))}
 
 

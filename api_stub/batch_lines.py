@@ -38,10 +38,11 @@ class Limits(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """One job's JSON: on which line, or as which item, from 1."""
+    """One job's JSON: on which line, or as which item, from 1; and the earlier job that it asks for again."""
 
     line: int
     data: bytes
+    retry_of: str | None = None
 
 
 class Cut(NamedTuple):

@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -133,12 +134,41 @@ class Client:
     def cancel_batch(self, batch_id: str) -> Json:
         return self._json("POST", f"/v1/batches/{_segment(batch_id)}/cancel")
 
-    def results(self, batch_id: str) -> Iterator[Json]:
-        """The batch's jobs, in the order of its lines."""
-        with self._streamed(f"/v1/batches/{_segment(batch_id)}/results") as answer:
+    def retry_failed(self, batch_id: str, *, include: str | None, idempotency_key: str) -> Json:
+        headers = {"Idempotency-Key": idempotency_key}
+        params = {"include": include} if include else {}
+        # Every line is checked again before this is answered.
+        timeout = httpx2.Timeout(600.0, connect=5.0)
+        path = f"/v1/batches/{_segment(batch_id)}/retry-failed"
+        return self._json("POST", path, headers=headers, params=params, timeout=timeout, repeat=True)
+
+    def results(self, batch_id: str, status: str | None = None) -> Iterator[Json]:
+        """The batch's jobs, in the order of its lines: all, or those in these states."""
+        params = {"status": status} if status else {}
+        with self._streamed(f"/v1/batches/{_segment(batch_id)}/results", params) as answer:
             for line in answer.iter_lines():
                 if line.strip():
                     yield json.loads(line)
+
+    def bundle(self, batch_id: str, path: Path, moved: Callable[[int, int], None] = lambda done, total: None) -> list[Json]:
+        """Save everything the batch made as a ZIP archive under `path`: it appears there whole and checked, or not at all.
+
+        `moved` is told the bytes so far and about how many there will be. Returns what storage could not give.
+        """
+        draft = path.with_name(f".{path.name}.part")
+        done = 0
+        try:
+            with self._streamed(f"/v1/batches/{_segment(batch_id)}/bundle") as answer, draft.open("wb") as file:
+                total = int(answer.headers.get("mediamill-bytes", 0))
+                for block in answer.iter_bytes(_BLOCK_BYTES):
+                    file.write(block)
+                    done += len(block)
+                    moved(done, total)
+            missing = _checked_bundle(draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        return missing
 
     # The rest ---------------------------------------------------------------------------------------------------------
 
@@ -224,8 +254,8 @@ class Client:
                 return answer
         raise AssertionError("unreachable: the last round returns or raises")
 
-    def _streamed(self, path: str) -> _Stream:
-        return _Stream(self, self._http.build_request("GET", path))
+    def _streamed(self, path: str, params: Mapping[str, str] | None = None) -> _Stream:
+        return _Stream(self, self._http.build_request("GET", path, params=params))
 
     def _explained(self, error: httpx2.TransportError) -> ClientError:
         if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
@@ -272,6 +302,35 @@ class _Stream:
             self._answer.close()
         if isinstance(error, httpx2.TransportError):
             raise self._client._explained(error) from None
+
+
+def _checked_bundle(path: Path) -> list[Json]:
+    """What the archive says is missing in it. Raises Damaged where something else is missing, or is not what was promised."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            missing = _lines_of(archive, "errors.ndjson") if "errors.ndjson" in names else []
+            excused = {one["name"] for one in missing}
+            with archive.open("manifest.ndjson") as manifest:
+                for line in manifest:
+                    for promised in json.loads(line)["files"]:
+                        if promised["name"] not in excused and _digest(archive, promised["name"]) != promised["sha256"]:
+                            raise Damaged(f"{promised['name']} did not arrive whole")
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise Damaged(f"the archive did not arrive whole: {error}") from None
+    return missing
+
+
+def _lines_of(archive: zipfile.ZipFile, name: str) -> list[Json]:
+    return [json.loads(line) for line in archive.read(name).splitlines()]
+
+
+def _digest(archive: zipfile.ZipFile, name: str) -> str:
+    with archive.open(name) as file:
+        digest = hashlib.sha256()
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _segment(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from api_stub.params import METADATA_PARAMETER
@@ -80,6 +81,7 @@ BATCH: Document = {
     "metadata": {},
     "created_at": "2026-11-22T17:00:00.123456Z",
     "finished_at": None,
+    "retry_of": None,
 }
 FILE: Document = {
     "id": "file_019ab0e1c7b7725c8a94d1e2f3a4b5c6",
@@ -146,6 +148,30 @@ JOB_202: Responses = {202: _answer(QUEUED_JOB, "the job, accepted and stored"), 
 JOBS_200: Responses = {200: _answer({"data": [JOB], "next_cursor": None}, "a page of jobs")}
 BATCH_200: Responses = {200: _answer(BATCH, "the batch")}
 BATCH_202: Responses = {202: _answer(BATCH, "the batch, accepted and stored")}
+RETRIED_BATCH_202: Responses = {
+    202: _answer(BATCH | {"retry_of": "batch_019ab0d7f2c47a118bd0c5e6a7f81923"}, "the new batch, accepted and stored")
+}
+RESULTS_200: Responses = {
+    200: {
+        "description": "one job a line",
+        "content": {
+            "application/x-ndjson": {
+                "schema": _TEXT,
+                "example": json.dumps({"line": 1, "final": True} | JOB, ensure_ascii=False) + "\n",
+            }
+        },
+    }
+}
+BUNDLE_200: Responses = {
+    200: {
+        "description": "the archive; it has no length before it ends",
+        "headers": {
+            "Mediamill-Files": {"schema": {"type": "integer"}, "description": "media files that are in storage at the moment"},
+            "Mediamill-Bytes": {"schema": {"type": "integer"}, "description": "the bytes of those files"},
+        },
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 BATCHES_200: Responses = {200: _answer({"data": [BATCH], "next_cursor": None}, "a page of batches")}
 FILE_200: Responses = {200: _answer(FILE, "the file")}
 FILE_201: Responses = {201: _answer(FILE, "the file, stored")}

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -18,11 +19,15 @@ from workers.egress import EgressRules
 
 #: Batches being checked and stored at once; more wait. Each keeps a core busy for seconds.
 _BATCHES_AT_ONCE = 2
+#: Pieces of long answers (results, bundles) being made at once; more wait for a thread.
+_PIECES_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Face:
-    """`heavy` runs what keeps a thread busy for long, so that the threads of small requests stay free."""
+    """`heavy` runs what keeps a thread busy for long, so that the threads of small requests stay free; `streams` counts the
+    threads that make long answers piece by piece.
+    """
 
     context: Context
     gate: Gate
@@ -30,6 +35,7 @@ class Face:
     watch: Watch
     rules: EgressRules
     heavy: ThreadPoolExecutor
+    streams: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_PIECES_AT_ONCE))
     traffic: Traffic = field(default_factory=Traffic)
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ def retry(face: Face, tenant_id: str, job_id: str, *, key: str | None = None) ->
     if old.status not in _RETRIABLE:
         raise ApiProblem(409, "not_retriable", f"the job is {old.status}; only a failed, canceled or expired one is retried")
     # Checked again: its files may be gone by now, the operation's rules have changed, or a job it needs has failed.
-    return _store_row(face, tenant_id, claim, _again(old, check(face, tenant_id, _document(old))))
+    return _store_row(face, tenant_id, claim, _again(old, check(face, tenant_id, request_of(old))))
 
 
 def retry_download(face: Face, tenant_id: str, job_id: str, *, key: str | None = None) -> Taken:
@@ -193,7 +193,7 @@ def _taken(face: Face, session: Session, tenant_id: str, job_id: str, *, replaye
     return Taken(shown_job(face.context, session, job), job.version, replayed)
 
 
-def _document(old: Job) -> dict[str, Any]:
+def request_of(old: Job) -> dict[str, Any]:
     """The job as the request that could have made it."""
     lasted = (old.deadline_at - old.created_at).total_seconds() if old.deadline_at else None
     return {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Annotated, Any
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
 from fastapi import params as fastapi_params
@@ -12,6 +13,8 @@ from fastapi.dependencies.utils import get_flat_params
 from starlette.requests import Request
 
 from api_stub.problems import invalid, not_found
+
+Word = TypeVar("Word")
 
 #: Query parameters under this prefix carry metadata, on the routes that declare it in `openapi_extra`.
 METADATA_PREFIX = "metadata."
@@ -69,6 +72,17 @@ def metadata(request: Request) -> dict[str, str]:
         msg = "a metadata key has 1 to 64 characters, no quotes or backslashes"
         raise invalid([{"loc": f"query.{METADATA_PREFIX}{key[:64]}", "code": "invalid_parameter", "msg": msg} for key in wrong])
     return found
+
+
+def words(name: str, given: str | None, known: Mapping[str, Collection[Word]]) -> frozenset[Word] | None:
+    """A parameter of words with commas between them, each standing for what `known` says; None where it is not given."""
+    if given is None:
+        return None
+    asked = [word.strip() for word in given.split(",")]
+    if any(word not in known for word in asked):
+        msg = f"takes {', '.join(known)}, with commas between them"
+        raise invalid([{"loc": f"query.{name}", "code": "not_one_of", "msg": msg}])
+    return frozenset(meant for word in asked for meant in known[word])
 
 
 def cursor(last_id: str) -> str:

@@ -81,6 +81,8 @@ class Batch(SQLModel, table=True):
     total: int
     callback_url: str | None = None
     meta: dict[str, str] = Field(sa_column=Column("metadata", JsonType, nullable=False))
+    #: The batch whose jobs that ended without success it asks for again.
+    retry_of: str | None = None
     created_at: datetime = Field(sa_column_kwargs=_NOW)
     canceled_at: datetime | None = None
     #: Set once, when its last job became final.

@@ -113,6 +113,7 @@ def batch_view(batch: Batch, by_status: Mapping[str, int]) -> dict[str, Any]:
         "metadata": batch.meta,
         "created_at": instant(batch.created_at),
         "finished_at": instant(batch.finished_at),
+        "retry_of": batch.retry_of,
     }
 
 

@@ -276,7 +276,7 @@ def _refused(got: egress.Streamed) -> Trouble:
 def _decode(encoded: str, spool: Spool) -> None:
     payload = encoded.partition("base64,")[2] if encoded.startswith("data:") else encoded
     # Wrapped in lines, in the alphabet of addresses, without its padding: it was paid for, and there is no other copy.
-    payload = "".join(payload.split()).translate(_PLAIN_BASE64).rstrip("=")
+    payload = "".join(payload.split()).translate(_PLAIN_BASE64)
     payload += "=" * (-len(payload) % 4)
     try:
         for start in range(0, len(payload), 1 << 20):  # a multiple of four: each piece decodes by itself

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -17,8 +17,9 @@ from websockets.http11 import Response
 
 from jobs.catalogue import outcomes, wire
 from jobs.catalogue.realtime import Broken, Talk
-from jobs.catalogue.spec import Operation
+from jobs.catalogue.spec import Fault, Operation
 from jobs.errors import JobError
+from storage import StorageError
 from workers import egress
 from workers.context import Context
 from workers.egress.socket import open_socket
@@ -28,7 +29,7 @@ from workers.sound import NotSound, as_samples
 _SILENCE_S = 45.0
 #: A browser cannot send headers: some servers take the key as a subprotocol only.
 _KEY_PROTOCOL = "openai-insecure-api-key."
-_REFUSED_KEY = frozenset({401, 403})
+_KEY_REFUSED = frozenset({Fault.AUTH.value, Fault.FORBIDDEN.value})
 
 
 async def reply(
@@ -50,12 +51,60 @@ async def reply(
         )
     except NotSound as error:
         return outcomes.Rejected(JobError(code="invalid_input", message=f"input.audio is not usable: {error}."))
-    talk = Talk(given, samples)
+    except StorageError as error:
+        problem = JobError(code="storage_unavailable", message=f"input.audio could not be decoded: {error}", retryable=True)
+        return outcomes.NotAccepted(problem, None)
+    ways = _ways(context, headers)
+    while True:
+        talk = Talk(given, samples)
+        outcome = await _converse(context, op, request.path, ways.pop(0), talk, sink, total_s=total_s, asked=asked)
+        if talk.bought or not ways or not _about_the_way(outcome):
+            return outcome
+
+
+def _about_the_way(outcome: outcomes.SubmitOutcome) -> bool:
+    """Whether another way may be taken: the key was refused, or a layer before the provider misses a subprotocol."""
+    if not isinstance(outcome, outcomes.Rejected):
+        return False
+    error = outcome.error
+    speechless = error.upstream is None or error.upstream.code is None
+    return error.code in _KEY_REFUSED or (error.code == Fault.INVALID_INPUT.value and speechless)
+
+
+class _Way(NamedTuple):
+    """How the key travels."""
+
+    headers: Mapping[str, str]
+    protocols: tuple[str, ...] = ()
+
+
+def _ways(context: Context, headers: Mapping[str, str]) -> list[_Way]:
+    key = context.settings.upstream_key
+    others = [_Way({}, ("realtime", _KEY_PROTOCOL + key.get_secret_value()))] if key else []
+    return [_Way(headers), *others]
+
+
+async def _converse(
+    context: Context,
+    op: Operation,
+    path: str,
+    way: _Way,
+    talk: Talk,
+    sink: Callable[[bytes], object],
+    *,
+    total_s: float,
+    asked: wire.Asked,
+) -> outcomes.SubmitOutcome:
+    """One session, from the handshake to what came of it."""
+    settings = context.settings
     trouble = ""
     try:
         async with asyncio.timeout(total_s):
-            async with await _open(context, request.path, headers) as socket:
-                await _listen(socket, talk, context.settings.max_inline_bytes)
+            opened = await open_socket(
+                settings.upstream_url, path, headers=way.headers, subprotocols=way.protocols, cap_bytes=settings.max_answer_bytes
+            )
+            async with opened as socket:
+                await _listen(socket, talk, settings.max_inline_bytes)
     except InvalidStatus as error:
         return _refused(op, error.response)
     except (OSError, InvalidHandshake, ConnectionClosed, Broken, TimeoutError) as error:
@@ -67,18 +116,6 @@ async def reply(
         return _not_bought(wire.read_submit(op, 400, {}, body))
     sink(body)
     return wire.read_submit(op, 200, {}, body, asked)
-
-
-async def _open(context: Context, path: str, headers: Mapping[str, str]) -> ClientConnection:
-    base_url, cap_bytes = context.settings.upstream_url, context.settings.max_answer_bytes
-    try:
-        return await open_socket(base_url, path, headers=headers, cap_bytes=cap_bytes)
-    except InvalidStatus as error:
-        key = context.settings.upstream_key
-        if error.response.status_code not in _REFUSED_KEY or key is None:
-            raise
-        protocols = ("realtime", _KEY_PROTOCOL + key.get_secret_value())
-        return await open_socket(base_url, path, headers={}, subprotocols=protocols, cap_bytes=cap_bytes)
 
 
 async def _listen(socket: ClientConnection, talk: Talk, cap_bytes: int) -> None:

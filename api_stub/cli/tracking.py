@@ -1,4 +1,4 @@
-"""Looking after work: `watch`, `jobs`, `batches`, `deliveries`."""
+"""Looking after work: `watch`, `jobs`, `deliveries`."""
 
 from __future__ import annotations
 
@@ -37,21 +37,17 @@ MostOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How
 
 def register(app: typer.Typer) -> None:
     app.command("watch")(watch)
-    jobs = _family(app, "jobs", "List, show, cancel and retry jobs.")
+    jobs = family(app, "jobs", "List, show, cancel and retry jobs.")
     jobs.command("list")(list_jobs)
     jobs.command("show")(show_job)
     jobs.command("cancel")(cancel_jobs)
     jobs.command("retry")(retry_job)
-    batches = _family(app, "batches", "List, show and cancel batches.")
-    batches.command("list")(list_batches)
-    batches.command("show")(show_batch)
-    batches.command("cancel")(cancel_batch)
-    deliveries = _family(app, "deliveries", "The webhook log, and sending one again.")
+    deliveries = family(app, "deliveries", "The webhook log, and sending one again.")
     deliveries.command("list")(list_deliveries)
     deliveries.command("resend")(resend)
 
 
-def _family(app: typer.Typer, name: str, text: str) -> typer.Typer:
+def family(app: typer.Typer, name: str, text: str) -> typer.Typer:
     family = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(family, name=name)
     return family
@@ -106,7 +102,7 @@ def _watch_newest(client: Client, *, as_json: bool) -> int:
         if as_json:
             print_json(jobs)
         else:
-            _print_jobs(jobs, empty="no job is under way")
+            print_jobs(jobs, empty="no job is under way")
         return DONE
     from rich.live import Live
     from rich.table import Table
@@ -160,11 +156,11 @@ def list_jobs(
     if as_json:
         print_json(jobs)
     else:
-        _print_jobs(jobs, empty="no job is like that")
+        print_jobs(jobs, empty="no job is like that")
     return DONE
 
 
-def _print_jobs(jobs: Iterable[Json], *, empty: str) -> None:
+def print_jobs(jobs: Iterable[Json], *, empty: str) -> None:
     print_table(
         _COLUMNS,
         (
@@ -272,73 +268,6 @@ def retry_job(
         print_json(job)
     else:
         print_facts([("job", job["id"]), ("retry of", job.get("retry_of")), ("status", job["status"])])
-    return DONE
-
-
-# Batches --------------------------------------------------------------------------------------------------------------
-
-
-def list_batches(limit: MostOption = 20, as_json: JsonFlag = False, url: UrlOption = None, key: KeyOption = None) -> int:
-    """The newest batches.
-
-    Example: mediamill batches list --limit 5
-    """
-    with connect(url, key) as client:
-        batches = client.batches(most=limit)
-    if as_json:
-        print_json(batches)
-    else:
-        rows = ((one["id"], one["status"], ago(one["created_at"]), words_of_batch(one)) for one in batches)
-        print_table(("BATCH", "STATUS", "CREATED", "JOBS"), rows, empty="there is no batch yet")
-    return DONE
-
-
-def show_batch(
-    batch_id: Annotated[str, typer.Argument(metavar="ID")],
-    as_json: JsonFlag = False,
-    url: UrlOption = None,
-    key: KeyOption = None,
-) -> int:
-    """One batch and its jobs.
-
-    Example: mediamill batches show batch_0199a7c2f0a87d7c8f0e4f1d2c3b4a59
-    """
-    with connect(url, key) as client:
-        batch = client.batch(batch_id)
-        jobs = list(client.results(batch_id))
-    if as_json:
-        print_json(batch | {"jobs": jobs})
-        return DONE
-    print_facts(
-        [
-            ("batch", batch["id"]),
-            ("status", batch["status"]),
-            ("created", batch["created_at"]),
-            ("finished", batch["finished_at"]),
-            ("jobs", words_of_batch(batch)),
-        ]
-    )
-    typer.echo()
-    _print_jobs(jobs, empty="the batch has no jobs")
-    return DONE
-
-
-def cancel_batch(
-    batch_id: Annotated[str, typer.Argument(metavar="ID")],
-    as_json: JsonFlag = False,
-    url: UrlOption = None,
-    key: KeyOption = None,
-) -> int:
-    """Cancel every job of a batch that is not over.
-
-    Example: mediamill batches cancel batch_0199a7c2f0a87d7c8f0e4f1d2c3b4a59
-    """
-    with connect(url, key) as client:
-        batch = client.cancel_batch(batch_id)
-    if as_json:
-        print_json(batch)
-    else:
-        print_facts([("batch", batch["id"]), ("status", batch["status"]), ("jobs", words_of_batch(batch))])
     return DONE
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from api_stub.cli import files, inputs
-from api_stub.cli.progress import OutOfTime, bar, follow, share_of, share_of_batch, words_of, words_of_batch
+from api_stub.cli.batches import wait_for
+from api_stub.cli.progress import OutOfTime, bar, follow, share_of, words_of, words_of_batch
 from api_stub.cli.server import KeyOption, UrlOption, connect
 from api_stub.cli.shell import (
     DONE,
@@ -26,7 +27,7 @@ from api_stub.cli.shell import (
     print_table,
     seconds_between,
 )
-from api_stub.client import BATCH_FINAL, FINAL, Client, ClientError, Json, Lost, Refused
+from api_stub.client import FINAL, Client, ClientError, Json, Lost, Refused
 
 
 def register(app: typer.Typer) -> None:
@@ -163,7 +164,7 @@ def submit(
                 print_facts([("batch", batch["id"]), ("jobs", batch["counts"]["total"])])
                 note(f"`mediamill watch {batch['id']}` shows how it goes")
             return DONE
-        batch = _wait_for(client, batch, timeout, quiet=as_json)
+        batch = wait_for(client, batch, timeout, quiet=as_json)
         jobs = list(client.results(batch["id"]))
         saved = _save_all(client, jobs, out, quiet=as_json) if out else {}
     if as_json:
@@ -186,22 +187,6 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
     for line in stream:
         if line.strip():
             yield line if line.endswith(b"\n") else line + b"\n"
-
-
-def _wait_for(client: Client, batch: Json, timeout_s: float | None, *, quiet: bool) -> Json:
-    batch_id = str(batch["id"])
-    try:
-        note(batch_id)
-        with bar("batch", quiet=quiet) as show:
-            for seen in follow(lambda: client.batch(batch_id), BATCH_FINAL, timeout_s=timeout_s):
-                batch = seen
-                show(share_of_batch(batch), words_of_batch(batch))
-    except (OutOfTime, KeyboardInterrupt):
-        fail(
-            f"{batch_id} is not over and goes on without us: "
-            f"`mediamill watch {batch_id}` shows it, `mediamill batches cancel {batch_id}` ends it"
-        )
-    return batch
 
 
 def _save_all(client: Client, jobs: list[Json], out: Path, *, quiet: bool) -> dict[str, list[Path]]:

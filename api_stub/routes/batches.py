@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Annotated, Any
 
 from fastapi import Query
 from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from api_stub import batch_intake, batch_lines, batch_steering, body, documents, params
+from api_stub import batch_bundle, batch_intake, batch_lines, batch_results, batch_retry, batch_steering, body, documents, params
 from api_stub.answers import answer, made
 from api_stub.auth import TenantId
-from api_stub.batch_intake import Received
+from api_stub.batch_intake import Received, TakenBatch
 from api_stub.face import At, Face
 from api_stub.idempotency import REPLAYED, Key
-from api_stub.presenting import batch_of, shown_batches, shown_jobs
+from api_stub.presenting import batch_of, shown_batches
 from api_stub.problems import invalid
 from api_stub.routes.router import for_tenants
-from jobs.queries import batches, jobs
+from api_stub.streaming import Streamed
+from jobs.queries import batches
+from jobs.states import FINAL, JobState
+from storage.names import content_disposition
 from storage.spool import Spool
 
 router = for_tenants("batches")
 
-_RESULTS_A_PAGE = 200
+#: A proxy that gathers a long answer before it passes it on would time out on it.
+_UNBUFFERED = {"X-Accel-Buffering": "no"}
 
 
 @router.post("/v1/batches", status_code=202, openapi_extra=documents.SUBMIT_BATCH, responses=documents.BATCH_202)
@@ -53,9 +56,7 @@ async def submit(
         taken = await asyncio.get_running_loop().run_in_executor(
             face.heavy, lambda: batch_intake.submit(face, tenant_id, received, key=key)
         )
-    headers = REPLAYED if taken.replayed else {}
-    then = BackgroundTask(face.afterwards.nudge, sorted(taken.modalities))
-    return made(taken.view, 202, "/v1/batches", headers=headers, then=then)
+    return _accepted(face, taken)
 
 
 @router.get("/v1/batches", responses=documents.BATCHES_200)
@@ -74,12 +75,66 @@ def show(face: At, tenant_id: TenantId, batch_id: str) -> Response:
     return answer(shown)
 
 
-@router.get("/v1/batches/{batch_id}/results", responses={200: {"content": {"application/x-ndjson": {}}}})
-def results(face: At, tenant_id: TenantId, batch_id: str) -> Response:
-    """All jobs of the batch as they are now, one a line, in the order of its lines."""
+@router.get("/v1/batches/{batch_id}/results", responses=documents.RESULTS_200)
+def results(
+    face: At,
+    tenant_id: TenantId,
+    batch_id: str,
+    status: Annotated[
+        str | None, Query(max_length=200, description="states, with commas between them; `final` stands for those that end a job")
+    ] = None,
+) -> Response:
+    """The jobs of the batch as they are now, one a line, in the order of its lines. Those that have ended are `final`: true.
+
+    May be asked for while the batch runs; a job is told of as it is when its line is written.
+    """
+    statuses = _statuses(status)
     with face.context.database.read() as session:
         batch = batch_of(session, tenant_id, batch_id)
-    return StreamingResponse(_results(face, tenant_id, batch.id), media_type="application/x-ndjson")
+    lines = batch_results.stream(face, tenant_id, batch.id, statuses)
+    return Streamed(lines, face.streams, media_type="application/x-ndjson", headers=_UNBUFFERED)
+
+
+@router.get("/v1/batches/{batch_id}/bundle", responses=documents.BUNDLE_200)
+def bundle(face: At, tenant_id: TenantId, batch_id: str) -> Response:
+    """Everything the batch made, as one ZIP archive.
+
+    `manifest.ndjson` comes first, with a line for each job: `line, custom_id, job_id, operation, status, final, error`, and
+    `files` with `name, index, sha256, bytes, media_type`. The files follow as `LINE-CUSTOM_ID-INDEX.EXTENSION` (the job's id
+    where it has no custom_id), results in JSON as `LINE-CUSTOM_ID-output.json`. A file that storage no longer has whole is left
+    out and named in `errors.ndjson`, which comes last.
+
+    May be asked for while the batch runs: it has the files of the jobs that have ended.
+    """
+    return _bundle(face, tenant_id, batch_id, with_body=True)
+
+
+@router.head("/v1/batches/{batch_id}/bundle", include_in_schema=False)
+def bundle_head(face: At, tenant_id: TenantId, batch_id: str) -> Response:
+    """What a bundle would have."""
+    return _bundle(face, tenant_id, batch_id, with_body=False)
+
+
+@router.post("/v1/batches/{batch_id}/retry-failed", status_code=202, responses=documents.RETRIED_BATCH_202)
+async def retry_failed(
+    face: At,
+    tenant_id: TenantId,
+    batch_id: str,
+    key: Key,
+    include: Annotated[str | None, Query(max_length=100, description="`expired`, `canceled`, or both with a comma between")] = None,
+) -> Response:
+    """A new batch that asks again for the jobs that failed. It may cost money again.
+
+    Its lines keep their numbers, custom_ids and callbacks; each job names the old one as `retry_of`, the batch the old batch. A
+    line that needs a job that succeeded goes on pointing at it; one that needs another retried line points at its new job.
+    409 `batch_running` while a job of the batch has not ended, `nothing_to_retry` if none failed.
+    """
+    wanted = params.words("include", include, {state.value: {state} for state in batch_retry.INCLUDABLE})
+    taken = await asyncio.get_running_loop().run_in_executor(
+        face.heavy,
+        lambda: batch_retry.retry_failed(face, tenant_id, params.plausible_id(batch_id, "batch"), wanted or frozenset(), key=key),
+    )
+    return _accepted(face, taken)
 
 
 @router.post("/v1/batches/{batch_id}/cancel", status_code=202, responses=documents.BATCH_202)
@@ -99,13 +154,29 @@ def _of_url(lines: bool, callback_url: str | None, metadata: dict[str, str]) -> 
     return said
 
 
-def _results(face: Face, tenant_id: str, batch_id: str) -> Iterator[str]:
-    line = 0
-    while True:
-        with face.context.database.read() as session:
-            found = jobs.lines(session, tenant_id, batch_id, after_line=line, limit=_RESULTS_A_PAGE)
-            shown = shown_jobs(face.context, session, found)
-        if not found:
-            return
-        line = found[-1].line or line
-        yield "".join(json.dumps(job, ensure_ascii=False, separators=(",", ":")) + "\n" for job in shown)
+def _accepted(face: Face, taken: TakenBatch) -> Response:
+    headers = REPLAYED if taken.replayed else {}
+    then = BackgroundTask(face.afterwards.nudge, sorted(taken.modalities))
+    return made(taken.view, 202, "/v1/batches", headers=headers, then=then)
+
+
+def _statuses(given: str | None) -> frozenset[JobState] | None:
+    return params.words("status", given, {state.value: {state} for state in JobState} | {"final": FINAL})
+
+
+def _bundle(face: Face, tenant_id: str, batch_id: str, *, with_body: bool) -> Response:
+    with face.context.database.read() as session:
+        batch = batch_of(session, tenant_id, batch_id)
+        files, size_bytes = batches.media(session, batch.id)
+    headers = _UNBUFFERED | {
+        "Content-Disposition": content_disposition(f"{batch.id}.zip", attachment=True),
+        # The archive's own length is known when it has been made; these two are for whoever shows how far it is.
+        "Mediamill-Files": str(files),
+        "Mediamill-Bytes": str(size_bytes),
+    }
+    pieces = batch_bundle.stream(face, batch) if with_body else _nothing()
+    return Streamed(pieces, face.streams, media_type="application/zip", headers=headers)
+
+
+def _nothing() -> Generator[bytes]:
+    yield from ()

@@ -6,7 +6,7 @@ from sqlalchemy import func, insert, select, update
 from sqlmodel import Session, col
 
 from jobs.db import now
-from jobs.models import Batch, Job
+from jobs.models import Artifact, Batch, Job
 from jobs.queries import chains
 from jobs.states import JobState
 
@@ -52,8 +52,28 @@ def mark_canceled(session: Session, tenant_id: str, batch_id: str) -> bool:
     return result.first() is not None
 
 
-def add(session: Session, batch_id: str, tenant_id: str, *, total: int, callback_url: str | None, metadata: dict[str, str]) -> None:
-    session.execute(insert(Batch).values(id=batch_id, tenant_id=tenant_id, total=total, callback_url=callback_url, meta=metadata))
+def add(
+    session: Session,
+    batch_id: str,
+    tenant_id: str,
+    *,
+    total: int,
+    callback_url: str | None,
+    metadata: dict[str, str],
+    retry_of: str | None = None,
+) -> None:
+    session.execute(
+        insert(Batch).values(
+            id=batch_id, tenant_id=tenant_id, total=total, callback_url=callback_url, meta=metadata, retry_of=retry_of
+        )
+    )
+
+
+def media(session: Session, batch_id: str) -> tuple[int, int]:
+    """How many outputs of the batch are in storage, and their bytes."""
+    rows = select(func.count(), func.coalesce(func.sum(col(Artifact.size_bytes)), 0)).join(Job, col(Job.id) == col(Artifact.job_id))
+    files, size_bytes = session.execute(rows.where(col(Job.batch_id) == batch_id)).one()
+    return files, int(size_bytes)
 
 
 def hold_back(session: Session, tenant_id: str, batch_id: str) -> None:

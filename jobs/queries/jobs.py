@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from jobs.db import now
 from jobs.models import Artifact, Attempt, Job, Transition
+from jobs.states import JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,31 @@ def page(session: Session, tenant_id: str, where: JobFilter, *, limit: int, befo
     return list(session.scalars(statement.order_by(col(Job.id).desc()).limit(limit)))
 
 
-def lines(session: Session, tenant_id: str, batch_id: str, *, after_line: int, limit: int) -> list[Job]:
-    """A batch's jobs in the order of its lines."""
-    return list(
-        session.scalars(
-            select(Job)
-            .where(col(Job.tenant_id) == tenant_id, col(Job.batch_id) == batch_id, col(Job.line) > after_line)
-            .order_by(col(Job.line))
-            .limit(limit)
-        )
+def line_ids(
+    session: Session,
+    tenant_id: str,
+    batch_id: str,
+    *,
+    after_line: int,
+    limit: int,
+    statuses: Collection[JobState] | None = None,
+) -> list[tuple[int, str]]:
+    """Lines of a batch and the ids of their jobs, in order: those in one of `statuses`, or all.
+
+    Ask for thousands at once: of a batch that came a moment ago PostgreSQL has no statistics, and may well read all of it and
+    sort, for whatever limit. The rows then come by their ids.
+    """
+    statement = select(col(Job.line), col(Job.id)).where(
+        col(Job.tenant_id) == tenant_id, col(Job.batch_id) == batch_id, col(Job.line) > after_line
     )
+    if statuses is not None:
+        statement = statement.where(col(Job.status).in_(statuses))
+    return [(line, job_id) for line, job_id in session.execute(statement.order_by(col(Job.line)).limit(limit))]
+
+
+def on_lines(session: Session, job_ids: Collection[str]) -> list[Job]:
+    """These jobs of one batch, in the order of its lines. The caller has their ids from the tenant's own rows."""
+    return list(session.scalars(select(Job).where(col(Job.id).in_(job_ids)).order_by(col(Job.line))))
 
 
 def artifacts_of(session: Session, job_ids: Iterable[str]) -> dict[str, list[Artifact]]:

@@ -79,7 +79,7 @@ class Fleet:
         self.wait_until_ready()
 
     def start_worker(self) -> None:
-        self.start("work", "worker", "image", "video", "music", "audio", "text", "--concurrency", "32")
+        self.start("work", "worker", "image", "video", "music", "audio", "text", "model3d", "--concurrency", "32")
 
     def start_control(self) -> None:
         self.start("control", "worker", "control", "webhook", "--concurrency", "8")

@@ -22,6 +22,7 @@ from jobs.settings import Settings
 COMMANDS = [
     *("serve", "api", "worker", "beat", "flower", "demo", "run", "submit", "watch", "operations", "doctor", "config"),
     *("jobs list", "jobs show", "jobs cancel", "jobs retry", "batches list", "batches show", "batches cancel"),
+    *("batches results", "batches retry-failed", "batches download"),
     *("deliveries list", "deliveries resend", "keys create", "keys list", "keys revoke", "db upgrade", "db check"),
 ]
 
@@ -55,7 +56,7 @@ def test_the_simulator_answers_with_its_own_help(mediamill: Command) -> None:
         (["keys", "create"], "Missing option '--tenant'"),
         (["worker", "vidoe"], "'vidoe' is no queue; there are image, video"),
         (["operations", "kling.text_to_vide"], "kling.text_to_vide is no operation; did you mean kling.text_to_video?"),
-        (["operations", "--modality", "smell"], "smell is no modality here; there are audio, image, music, text, video"),
+        (["operations", "--modality", "smell"], "smell is no modality here; there are audio, image, model3d, music, text, video"),
         (["watch", "17"], "17 is no id of a job (job_…) or a batch (batch_…)"),
         (["submit", "nowhere.jsonl"], "cannot read nowhere.jsonl: No such file or directory"),
         (["demo", "--batch", "nowhere.jsonl"], "cannot read nowhere.jsonl"),

@@ -45,6 +45,8 @@ async def open_socket(
         ssl=_tls() if url.startswith("wss:") else None,
         open_timeout=_OPEN_S,
         close_timeout=_CLOSE_S,
+        # Whoever talks notices silence. A proxy that answers no ping must not end a reply that is being paid for.
+        ping_interval=None,
         max_size=cap_bytes,
     )
 

@@ -12,6 +12,8 @@ ERRORS = Errors(
     message=("error.message", "error.details", "message"),
     # A picture we named could not be fetched.
     statuses={460: Fault.INVALID_INPUT},
+    # The vendor's own number, in a refusal and in a failed task.
+    codes={"422": Fault.CONTENT_REJECTED},
 )
 
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9")

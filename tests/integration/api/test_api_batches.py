@@ -63,7 +63,7 @@ def _results(caller: Caller, batch_id: str) -> list[Json]:
 
 
 def test_results_come_in_the_order_of_the_lines_over_many_pages(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api_stub.routes.batches._RESULTS_A_PAGE", 3)
+    monkeypatch.setattr("api_stub.batch_results.A_PAGE", 3)
     batch = caller.http.post(
         "/v1/batches", content=lines(*(SPEECH | {"custom_id": str(n)} for n in range(10))), headers=NDJSON
     ).json()

@@ -12,7 +12,6 @@ from house import events_of, history_of, rows_of
 from mill import Mill
 from sqlmodel import col
 
-from jobs import catalogue
 from jobs.models import Event
 from jobs.states import JobState
 
@@ -39,10 +38,6 @@ EXPECTED = {
     "openai.speech": (AT_ONCE, [("audio", "audio/mpeg")]),
     "openai.chat": (AT_ONCE, [("text", "text/plain")]),
 }
-
-
-def test_these_are_all_operations() -> None:
-    assert set(EXPECTED) == set(catalogue.all_operations())
 
 
 @pytest.mark.parametrize("operation", EXPECTED)

@@ -1,0 +1,212 @@
+"""`mediamill batches …` against a running API: what it prints, what it saves, and its exit codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from callers import SPEECH, Caller, Json, put
+
+from api_stub.cli import main
+from workers import finish
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def mediamill(caller: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs `mediamill batches …` in this process, in an empty folder, as the caller."""
+    for name in list(os.environ):
+        if name.upper().startswith(("MEDIAMILL_", "COMETAPI_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEDIAMILL_PUBLIC_URL", caller.served.url)
+    monkeypatch.setenv("MEDIAMILL_BOOTSTRAP_KEY", caller.key)
+
+    def run(*words: str) -> Said:
+        code = main(["batches", *words])
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run
+
+
+def submit(caller: Caller, *names: str) -> tuple[str, dict[str, str]]:
+    """A batch, and its jobs' ids by custom_id."""
+    batch: str = caller.http.post("/v1/batches", json={"jobs": [SPEECH | {"custom_id": name} for name in names]}).json()["id"]
+    lines = caller.http.get(f"/v1/batches/{batch}/results").text.splitlines()
+    return batch, {job["custom_id"]: job["id"] for job in map(json.loads, lines)}
+
+
+def end(caller: Caller, batch: str, job_id: str, *, well: bool) -> bytes:
+    made = b""
+    if well:
+        made = caller.succeed(job_id)
+    else:
+        caller.fail(job_id)
+    finish.close_batch(caller.context, batch)
+    return made
+
+
+def shown(caller: Caller, batch: str) -> Json:
+    found: Json = caller.http.get(f"/v1/batches/{batch}").json()
+    return found
+
+
+def test_a_batch_is_shown_with_what_to_do_next(caller: Caller, mediamill: Command) -> None:
+    batch, jobs = submit(caller, "good", "bad")
+    end(caller, batch, jobs["good"], well=True)
+    end(caller, batch, jobs["bad"], well=False)
+    said = mediamill("show", batch)
+    assert said.code == 0
+    assert "1 succeeded, 1 failed" in said.out and "good" in said.out
+    assert f"mediamill batches retry-failed {batch}" in said.err
+    assert [job["custom_id"] for job in json.loads(mediamill("show", batch, "--json").out)["jobs"]] == ["good", "bad"]
+
+
+def test_a_large_batch_is_shown_in_part(caller: Caller, mediamill: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api_stub.cli.batches._SHOWN", 2)
+    batch, _ = submit(caller, "one", "two", "three", "four", "five")
+    said = mediamill("show", batch)
+    assert "two" in said.out and "three" not in said.out
+    assert f"and 3 more: `mediamill batches results {batch}`" in said.err
+
+
+def test_results_as_a_table_as_lines_and_as_a_file(caller: Caller, mediamill: Command, tmp_path: Path) -> None:
+    batch, jobs = submit(caller, "good", "bad", "going")
+    end(caller, batch, jobs["good"], well=True)
+    end(caller, batch, jobs["bad"], well=False)
+
+    table = mediamill("results", batch)
+    lines = mediamill("results", batch, "--json")
+    failed = mediamill("results", batch, "--json", "--status", "failed")
+    saved = mediamill("results", batch, "--status", "final", "--out", "sub/results.jsonl")
+
+    assert table.code == lines.code == failed.code == saved.code == 0
+    assert "failed: it failed (upstream_failed)" in table.out and "queued" in table.out
+    assert [json.loads(line)["final"] for line in lines.out.splitlines()] == [True, True, False]
+    assert [json.loads(line)["custom_id"] for line in failed.out.splitlines()] == ["bad"]
+    assert [json.loads(line)["id"] for line in (tmp_path / "sub/results.jsonl").read_text().splitlines()] == [
+        jobs["good"],
+        jobs["bad"],
+    ]
+    assert "2 jobs" in saved.err, "progress"
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["results.jsonl"]
+    wrong = mediamill("results", batch, "--status", "done")
+    assert wrong.code == 2 and "query.status: takes queued" in wrong.err
+
+
+def test_what_failed_is_asked_for_again(caller: Caller, mediamill: Command) -> None:
+    batch, jobs = submit(caller, "good", "bad")
+    running = mediamill("retry-failed", batch)
+    assert running.code == 1 and "2 jobs of it have not ended" in running.err
+    end(caller, batch, jobs["good"], well=True)
+    end(caller, batch, jobs["bad"], well=False)
+
+    first = mediamill("retry-failed", batch, "--json", "--idempotency-key", "once")
+    again = mediamill("retry-failed", batch, "--idempotency-key", "once", "--json")
+
+    assert first.code == again.code == 0
+    made = json.loads(first.out)
+    assert (made["retry_of"], made["counts"]["total"]) == (batch, 1)
+    assert json.loads(again.out)["id"] == made["id"]
+    assert f"mediamill watch {made['id']}" in first.err
+    words = mediamill("show", made["id"])
+    assert f"retry of  {batch}" in words.out
+    assert mediamill("retry-failed", batch, "--include", "everything").code == 2
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_a_retry_is_waited_for_with_progress(caller: Caller, mediamill: Command, well: bool) -> None:
+    batch, jobs = submit(caller, "bad")
+    end(caller, batch, jobs["bad"], well=False)
+    made: list[str] = []
+
+    def work() -> None:
+        """The worker: ends the new job as soon as it is there."""
+        while not made:
+            newest = caller.http.get("/v1/batches?limit=1").json()["data"][0]["id"]
+            if newest != batch:
+                made.append(newest)
+        (job,) = caller.http.get(f"/v1/jobs?batch_id={made[0]}").json()["data"]
+        end(caller, made[0], job["id"], well=well)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    said = mediamill("retry-failed", batch, "--wait", "--timeout", "30")
+    worker.join(30)
+
+    assert said.code == (0 if well else 1)
+    assert f"batch     {made[0]}" in said.out
+    assert f"1 jobs: 1 {'succeeded' if well else 'failed'}" in said.err
+
+
+def test_a_batch_is_downloaded_as_one_checked_archive(caller: Caller, mediamill: Command, tmp_path: Path) -> None:
+    batch, jobs = submit(caller, "a", "b", "going")
+    made = [end(caller, batch, jobs[name], well=True) for name in "ab"]
+
+    said = mediamill("download", batch)
+
+    assert said.code == 0
+    assert "the batch is not over" in said.err and "downloading" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == [f"{batch}.zip"]
+    with zipfile.ZipFile(tmp_path / f"{batch}.zip") as archive:
+        assert [archive.read(name) for name in ("1-a-0.png", "2-b-0.png")] == made
+    answer = json.loads(mediamill("download", batch, "--out", "sub/all.ZIP", "--json").out)
+    assert answer == {"batch": batch, "files": ["sub/all.ZIP"], "missing": []}
+    (tmp_path / "taken.zip").mkdir()
+    assert mediamill("download", batch, "--out", "taken.zip").code == 2
+
+
+def test_a_batch_is_downloaded_into_a_folder_where_what_is_there_stays(caller: Caller, mediamill: Command, tmp_path: Path) -> None:
+    batch, jobs = submit(caller, "a", "b")
+    made = [end(caller, batch, jobs[name], well=True) for name in "ab"]
+
+    first = mediamill("download", batch, "--out", "results", "--json")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "results").iterdir()}
+    again = mediamill("download", batch, "--out", "results")
+
+    assert first.code == again.code == 0
+    assert json.loads(first.out)["files"] == ["results/01-a.png", "results/02-b.png"]
+    assert [(tmp_path / "results" / name).read_bytes() for name in ("01-a.png", "02-b.png")] == made
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "results").iterdir()} == before
+    assert "2 files in results" in again.out
+
+
+def test_what_storage_has_lost_is_said_and_is_a_failure(caller: Caller, mediamill: Command, tmp_path: Path) -> None:
+    batch, jobs = submit(caller, "kept", "lost")
+    kept = end(caller, batch, jobs["kept"], well=True)
+    lost = end(caller, batch, jobs["lost"], well=True)
+    caller.context.store.delete(f"jobs/{jobs['lost']}/0.png")
+
+    archive = mediamill("download", batch, "--out", "all.zip")
+    folder = mediamill("download", batch, "--out", "files", "--json")
+
+    assert (archive.code, folder.code) == (1, 1)
+    assert "missing  2-lost-0.png: the file is no longer in storage" in archive.out
+    assert [one["name"] for one in json.loads(folder.out)["missing"]] == ["02-lost"]
+    assert (tmp_path / "files/01-kept.png").read_bytes() == kept
+    put(caller.context, f"jobs/{jobs['lost']}/0.png", lost, "image/png")
+    assert mediamill("download", batch, "--out", "files").code == 0
+    assert hashlib.sha256((tmp_path / "files/02-lost.png").read_bytes()).digest() == hashlib.sha256(lost).digest()
+
+
+def test_an_unknown_batch_leaves_nothing(mediamill: Command, tmp_path: Path) -> None:
+    for words in (("download", "batch_nope"), ("results", "batch_nope"), ("retry-failed", "batch_nope"), ("show", "batch_nope")):
+        said = mediamill(*words)
+        assert said.code == 1 and "there is no such batch" in said.err
+    assert list(tmp_path.iterdir()) == []
