@@ -206,8 +206,6 @@ def test_it_runs_on_rabbitmq_as_well(environment: dict[str, str], tmp_path: Path
     with rabbitmq(folder) as address, fleet_of({**environment, "MEDIAMILL_BROKER_URL": address}, tmp_path) as fleet:
         fleet.start_all()
         api = Api(fleet.url)
-        batch = api.submit_batch(
-            [json.dumps({"operation": o["name"], "input": o["example"]}) for o in api.get("/v1/operations")["data"]]
-        )
+        batch = api.submit_batch(EXAMPLES.read_text(encoding="utf-8").splitlines())
         done = api.wait_for_batch(batch["id"], within_s=60)
         assert done["counts"]["succeeded"] == done["counts"]["total"] == len(upstream.paid_calls())

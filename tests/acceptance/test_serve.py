@@ -68,7 +68,9 @@ def alive_in(folder: Path) -> list[str]:
 def test_a_job_of_each_kind_goes_through_and_a_stop_leaves_nothing_behind(tmp_path: Path) -> None:
     with serving(tmp_path, "--no-flower") as (process, url, _):
         api = Api(url)
-        jobs = [api.submit(operation["name"], operation["example"]) for operation in api.get("/v1/operations")["data"]]
+        alone = [one for one in api.get("/v1/operations")["data"] if '"job"' not in json.dumps(one["example"])]
+        of_each_kind = {(one["modality"], one["kind"]): one for one in alone}
+        jobs = [api.submit(one["name"], one["example"]) for one in of_each_kind.values()]
         for job in jobs:
             done = api.wait_for_job(job["id"], "succeeded", "failed", within_s=60)
             assert done["status"] == "succeeded", (job["operation"], done["error"])
