@@ -76,7 +76,7 @@ def test_every_address_of_every_result_is_an_output(name: str, document: Any, ur
         (200, {}, Rejected, "no_output"),
         (400, {"error": {"code": 123, "message": "bad", "details": "prompt"}, "request_id": "r"}, Rejected, "invalid_input"),
         (415, {"error": {"code": 415, "message": "file type"}}, Rejected, "invalid_input"),
-        (422, {"error": {"code": 422, "message": "moderation"}}, Rejected, "invalid_input"),
+        (422, {"error": {"code": 422, "message": "moderation"}}, Rejected, "content_rejected"),
         (460, {"error": {"code": 460, "message": "download failed"}}, Rejected, "invalid_input"),
         (401, {"error": {"code": 401, "message": "token"}}, Rejected, "upstream_auth"),
         (429, {"error": {"code": 429, "message": "limit"}}, NotAccepted, "rate_limited"),
