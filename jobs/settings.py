@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -51,6 +52,10 @@ class Settings(BaseSettings):
         None,
         validation_alias=AliasChoices("MEDIAMILL_UPSTREAM_KEY", "COMETAPI_KEY"),
         description="the gateway's API key; COMETAPI_KEY is read as well",
+    )
+
+    gateway_discount: Decimal = Field(
+        Decimal("0.8"), gt=0, le=1, description="what the gateway takes of an official price; for quotes of `?dry_run=true`"
     )
 
     # Who may come in, and how receivers know us -----------------------------------------------------------------------

@@ -84,6 +84,7 @@ def _ending(one: Deprecated) -> str:
 def _describe(operation: Operation) -> None:
     from jobs.catalogue import showing
 
+    seen = showing.view(operation)
     print_facts(
         [
             ("operation", operation.name),
@@ -94,8 +95,8 @@ def _describe(operation: Operation) -> None:
             ("links live", operation.output_lifetime),
             ("confidence", str(operation.confidence)),
             *(("deprecated", _ending(one)) for one in operation.deprecated),
-            ("price", "; ".join(f"{price.usd} USD per {price.per}" for price in operation.prices) or "unknown"),
-            ("lost answer", showing.view(operation)["lost_answer"]),
+            ("price", "\n".join(showing.priced(one) for one in seen["price"] or ()) or "unknown"),
+            ("lost answer", seen["lost_answer"]),
             ("cancel", operation.cancel),
             ("source", operation.source),
         ]

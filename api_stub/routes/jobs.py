@@ -22,9 +22,11 @@ from api_stub.idempotency import REPLAYED, Key
 from api_stub.intake import Taken
 from api_stub.presenting import shown_jobs
 from api_stub.routes.router import for_tenants
+from jobs import pricing
 from jobs.queries import jobs
 from jobs.queries.jobs import JobFilter
 from jobs.states import MODALITIES, JobState
+from jobs.submission import Checked
 
 router = for_tenants("jobs")
 
@@ -44,9 +46,16 @@ async def submit(
     document = await json_document(request)
     if dry_run:
         checked = await run_in_threadpool(intake.check, face, tenant_id, document)
-        return answer({"valid": True, "operation": checked.operation.name, "cost": {"estimated_usd": None}})
+        return answer({"valid": True, "operation": checked.operation.name, "cost": _cost(face, checked)})
     taken = await run_in_threadpool(intake.submit, face, tenant_id, document, key=key)
     return await accepted(request, face, tenant_id, taken)
+
+
+def _cost(face: Face, checked: Checked) -> dict[str, Any]:
+    """What the job would cost; null where nobody says it, which is not zero, and then why."""
+    quoted = pricing.quote(checked.operation, checked.request.input, discount=face.context.settings.gateway_discount)
+    usd = None if quoted.usd is None else str(quoted.usd)
+    return {"estimated_usd": usd, "kind": None if quoted.kind is None else str(quoted.kind), "why": quoted.why}
 
 
 async def accepted(request: Request, face: Face, tenant_id: str, taken: Taken) -> Response:

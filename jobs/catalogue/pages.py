@@ -149,7 +149,7 @@ def _rules(schema: Mapping[str, Any]) -> str:
 def _price(prices: list[dict[str, Any]] | None) -> str:
     if not prices:
         return "unknown"
-    return "; ".join(f"{one['usd']} USD per {one['per']}" + (f" ({one['model']})" if one["model"] else "") for one in prices)
+    return " · ".join(showing.priced(one) + (", less the gateway's discount" if one["discounted"] else "") for one in prices)
 
 
 def _short(value: Any) -> Any:

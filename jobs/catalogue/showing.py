@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jobs.catalogue.spec import Deprecated, Operation
+from jobs.pricing import Price, price_list
 
 
 def chosen(
@@ -39,11 +40,8 @@ def view(operation: Operation) -> dict[str, Any]:
         "unknown": list(operation.unknown),
         "deprecated": _ending(whole) if whole else None,
         "deprecated_models": [{"models": list(one.models), **_ending(one)} for one in operation.deprecated if one.models],
-        # Not known, which is not the same as free.
-        "price": [
-            {"usd": str(price.usd), "per": price.per, "model": price.model, "source": price.source} for price in operation.prices
-        ]
-        or None,
+        # Null where it is not known, which is not the same as free.
+        "price": [_rate(price) for price in price_list().prices(operation.name)] or None,
         "lost_answer": _LOST_ANSWER[operation.dedupe.grade],
         "cancel": operation.cancel,
         "output_lifetime": operation.output_lifetime,
@@ -57,6 +55,30 @@ _LOST_ANSWER = {
     "B": "looked up at the provider by our own name for the call; not found, the job is `unknown` and its `on_unknown` decides",
     "C": "the provider cannot be searched: the job is `unknown` and its `on_unknown` decides",
 }
+
+
+def _rate(price: Price) -> dict[str, Any]:
+    """One row of the price list: USD by unit, and for which calls."""
+    return {
+        "usd": {str(unit): str(usd) for unit, usd in price.rates.items()},
+        "models": list(price.models),
+        "when": {field: list(values) for field, values in price.when.items()},
+        "basis": price.basis,
+        "discounted": price.discounted,
+        "part": price.part,
+        "doubt": price.doubt,
+        "source": price.source,
+        "read": price.read.isoformat(),
+    }
+
+
+def priced(price: dict[str, Any]) -> str:
+    """A row of `price` in words: `0.042 USD per image (gpt-image-1; quality medium)`."""
+    rates = ", ".join(f"{usd} USD per {unit.replace('_', ' ')}" for unit, usd in price["usd"].items())
+    where = [", ".join(price["models"]), *(f"{field} {' or '.join(values)}" for field, values in price["when"].items())]
+    said = "; ".join(one for one in where if one)
+    notes = "; ".join(one for one in (price["part"], price["doubt"]) if one)
+    return rates + (f" ({said})" if said else "") + (f", {notes}" if notes else "")
 
 
 def _ending(one: Deprecated) -> dict[str, Any]:

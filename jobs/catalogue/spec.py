@@ -7,7 +7,6 @@ that yields something wins. `jobs.catalogue.wire` turns these declarations into 
 from __future__ import annotations
 
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -276,16 +275,6 @@ class Deprecated(Declared):
     note: str
 
 
-class Price(Declared):
-    """What the gateway takes, where it says so."""
-
-    usd: Decimal
-    per: Literal["request", "second", "image", "million_input_tokens", "million_output_tokens"]
-    #: The model it holds for; None: all.
-    model: str | None = None
-    source: str
-
-
 class Operation(Declared):
     """What a job may ask."""
 
@@ -322,8 +311,6 @@ class Operation(Declared):
     #: What can be done about a task that is no longer wanted, in words.
     cancel: str = "not possible: the provider finishes its work, and may charge for it"
     deprecated: tuple[Deprecated, ...] = ()
-    #: Known prices; empty: unknown, which is not free.
-    prices: tuple[Price, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Operation:

@@ -61,13 +61,25 @@ def test_many_submits_cost_at_most_one_release_running_and_one_waiting(served: S
     assert sorted(releases) == ["audio", "video", "video"]
 
 
+def test_a_dry_run_says_what_the_job_would_cost(caller: Caller) -> None:
+    given = {"model": "tts-1", "voice": "alloy", "input": "x" * 1000}
+    cost = caller.http.post("/v1/jobs?dry_run=true", json={"operation": "openai.speech", "input": given}).json()["cost"]
+    # 15 USD for a million characters, of which the gateway takes four fifths.
+    assert (cost["estimated_usd"], cost["kind"]) == ("0.012000", "exact")
+
+
+def test_a_price_that_nobody_tells_is_null_with_a_reason(caller: Caller) -> None:
+    job = {"operation": "kling.text_to_video", "input": {"prompt": "a boat"}}
+    cost = caller.http.post("/v1/jobs?dry_run=true", json=job).json()["cost"]
+    assert cost["estimated_usd"] is None
+    assert cost["why"]
+
+
 def test_a_dry_run_checks_and_stores_nothing(caller: Caller) -> None:
     answer = caller.http.post("/v1/jobs?dry_run=true", json=SPEECH)
 
-    assert (answer.status_code, answer.json()) == (
-        200,
-        {"valid": True, "operation": "openai.speech", "cost": {"estimated_usd": None}},
-    )
+    assert answer.status_code == 200
+    assert (answer.json()["valid"], answer.json()["operation"]) == (True, "openai.speech")
     problem(caller.http.post("/v1/jobs?dry_run=true", json={"operation": "nope", "input": {}}), 422, "unknown_operation")
     assert caller.http.get("/v1/jobs").json() == {"data": [], "next_cursor": None}
 

@@ -1,0 +1,209 @@
+"""The price list and what it is applied to, read from two tables and checked whole: an error in them stops the program here."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+from itertools import combinations
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
+
+from jobs.catalogue import all_operations
+from jobs.catalogue.spec import Expr, Operation
+from jobs.pricing.units import TOKENS, Unit
+from jobs.pricing.usage import DIALECTS
+
+#: What means "the provider chooses" where a row says that it may.
+LEFT_OPEN = (None, "auto")
+
+
+def _written_out(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"an amount of money is written as text, not as {type(value).__name__}")
+    return value
+
+
+#: USD per unit. Zero is no price: what is free is said otherwise than by a slip of the pen.
+Usd = Annotated[Decimal, BeforeValidator(_written_out), Field(gt=0, allow_inf_nan=False)]
+Rates = Annotated[dict[Unit, Usd], Field(min_length=1)]
+Words = Annotated[str, Field(min_length=1)]
+
+
+class Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Long(Row):
+    """Other rates, for all tokens of a call whose prompt is longer than this."""
+
+    above_input_tokens: Annotated[int, Field(gt=0)]
+    rates: Rates
+
+
+class Price(Row):
+    """One row of the list; prices.toml says what its fields mean."""
+
+    operations: Annotated[tuple[str, ...], Field(min_length=1)]
+    models: tuple[Words, ...] = ()
+    when: dict[str, Annotated[tuple[Words, ...], Field(min_length=1)]] = {}
+    open: tuple[str, ...] = ()
+    rates: Rates
+    long: Long | None = None
+    basis: Literal["official", "gateway"]
+    discounted: bool
+    use: Literal["both", "quote", "actual"] = "both"
+    part: Words | None = None
+    doubt: Words | None = None
+    source: Annotated[str, Field(pattern=r"^https://\S+")]
+    via: Words | None = None
+    read: date
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Price:
+        if self.basis == "gateway" and self.discounted:
+            raise ValueError("a price of the gateway's own has its discount in it")
+        if strange := set(self.open) - set(self.when):
+            raise ValueError(f"left open, but no condition: {sorted(strange)}")
+        if self.long and set(self.long.rates) != set(self.rates):
+            raise ValueError("long prompts are priced by the same units as short ones")
+        return self
+
+    def allows(self, field: str, value: Any) -> bool:
+        """This row holds for a field of this value, or may hold for what the provider will choose."""
+        if value in LEFT_OPEN:
+            return field in self.open
+        return any(fnmatchcase(str(value), pattern) for pattern in self.when[field])
+
+    def for_prompt_of(self, input_tokens: int) -> Mapping[Unit, Decimal]:
+        """The rates for a prompt of so many tokens."""
+        return self.long.rates if self.long and input_tokens > self.long.above_input_tokens else self.rates
+
+
+class Measure(Row):
+    """What is counted where for these operations; measures.toml says what its fields mean."""
+
+    operations: Annotated[tuple[str, ...], Field(min_length=1)]
+    defaults: dict[str, str] = {}
+    images: Expr | None = None
+    images_most: Expr | None = None
+    images_done: Expr | None = None
+    seconds: Expr | None = None
+    heard_s: Expr | None = None
+    text: Expr | None = None
+    answers: Expr = "`1`"
+    answer_most: Expr | None = None
+    usage: str | None = None
+    apart: dict[str, Expr] = {}
+    unseen: dict[str, Expr] = {}
+
+    @model_validator(mode="after")
+    def _read_somehow(self) -> Measure:
+        if self.usage is not None and self.usage not in DIALECTS:
+            raise ValueError(f"no such way to read a usage: {self.usage}")
+        return self
+
+
+class PriceList:
+    """All prices by operation, and how each operation is measured."""
+
+    def __init__(self, prices: Iterable[Price], measures: Iterable[Measure]) -> None:
+        self._prices: dict[str, list[Price]] = {}
+        self._measures: dict[str, Measure] = {}
+        for price in prices:
+            for name in price.operations:
+                self._prices.setdefault(name, []).append(price)
+        for measure in measures:
+            for name in measure.operations:
+                if self._measures.setdefault(name, measure) is not measure:
+                    raise ValueError(f"{name} is measured twice")
+
+    def prices(self, operation: str) -> tuple[Price, ...]:
+        """Every row that concerns this operation; none: nothing is known."""
+        return tuple(self._prices.get(operation, ()))
+
+    def measure(self, operation: str) -> Measure:
+        return self._measures[operation]
+
+    def measured(self) -> frozenset[str]:
+        return frozenset(self._measures)
+
+    def __iter__(self) -> Iterator[tuple[str, Price]]:
+        """(operation, row), each row once for each of its operations."""
+        return ((name, price) for name, prices in self._prices.items() for price in prices)
+
+
+@cache
+def price_list() -> PriceList:
+    """The list this program comes with."""
+    here = resources.files(__package__)
+    return load((here / "prices.toml").read_text("utf-8"), (here / "measures.toml").read_text("utf-8"), all_operations())
+
+
+def load(prices: str, measures: str, operations: Mapping[str, Operation]) -> PriceList:
+    """Reads both tables (TOML). Raises ValueError for whatever cannot be right, and says what."""
+    listed = PriceList(
+        TypeAdapter(list[Price]).validate_python(_rows(prices, "price")),
+        TypeAdapter(list[Measure]).validate_python(_rows(measures, "measure")),
+    )
+    for name in {*listed.measured(), *(name for name, _ in listed)}:
+        if name not in operations:
+            raise ValueError(f"there is no operation {name}")
+    for name, price in listed:
+        if name not in listed.measured():
+            raise ValueError(f"{name} has a price, but nothing says how it is measured")
+        _check(operations[name], price, listed.measure(name))
+    for name in listed.measured():
+        for price, other in combinations(listed.prices(name), 2):
+            if _both_hold(price, other):
+                raise ValueError(f"{name} is priced twice for the same call ({price.source}; {other.source})")
+    return listed
+
+
+def _rows(text: str, table: str) -> Any:
+    document = tomllib.loads(text, parse_float=_no_floats)
+    if strange := set(document) - {table}:
+        raise ValueError(f"not a table of {table}s: {sorted(strange)}")
+    return document.get(table, [])
+
+
+def _no_floats(text: str) -> NoReturn:
+    raise ValueError(f"money is never a float: {text}")
+
+
+def _check(operation: Operation, price: Price, measure: Measure) -> None:
+    """A condition must be a field of the input that can have the value; a unit must be one that can be counted."""
+    fields: Mapping[str, Any] = operation.input_schema.get("properties", {})
+    for field, values in (price.when | ({"model": price.models} if price.models else {})).items():
+        if field not in fields:
+            raise ValueError(f"{operation.name} has no field {field}")
+        known = fields[field].get("enum")
+        if strange := [value for value in values if known is not None and "*" not in value and value not in known]:
+            raise ValueError(f"{operation.name}: {field} is never {strange}")
+    countable = {Unit.REQUEST}
+    countable |= TOKENS if measure.usage else set()
+    countable |= {Unit.IMAGE} if measure.images or measure.images_done else set()
+    countable |= {Unit.SECOND_OF_VIDEO} if operation.modality == "video" else set()
+    countable |= {Unit.MINUTE_OF_AUDIO} if measure.heard_s else set()
+    countable |= {Unit.CHARACTERS} if measure.text else set()
+    if strange_units := set(price.rates) - countable:
+        raise ValueError(f"{operation.name}: nothing counts {sorted(strange_units)}")
+
+
+def _both_hold(one: Price, other: Price) -> bool:
+    """Some call fits both rows, and both are used at the same moment."""
+    if "both" not in (one.use, other.use) and one.use != other.use:
+        return False
+    if one.models and other.models and set(one.models).isdisjoint(other.models):
+        return False
+    shared = set(one.when) & set(other.when)
+    return all(any(_meet(a, b) for a in one.when[field] for b in other.when[field]) for field in shared)
+
+
+def _meet(one: str, other: str) -> bool:
+    return fnmatchcase(one, other) or fnmatchcase(other, one)
