@@ -29,7 +29,7 @@ demo: setup
 	@$(BIN)/mediamill demo --out demo-output
 
 test: setup
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: setup
 	@$(BIN)/ruff format --check .

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import queue
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +105,26 @@ def start() -> Iterator[Callable[..., Simulator]]:
     for simulator in started:
         if simulator.process.returncode is None:
             simulator.stop()
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
+    """A callback URL and what arrives there."""
+    arrived: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    class Receive(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            arrived.put(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Receive)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hook", arrived
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -5,9 +5,6 @@ from __future__ import annotations
 import io
 import json
 import queue
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import av
@@ -130,29 +127,6 @@ def test_an_id_nobody_knows_is_a_native_404(simulator: Any) -> None:
     answer = simulator.get(f"{PATH}/404404")
 
     assert (answer.status_code, answer.json()["code"]) == (404, 1203)
-
-
-@pytest.fixture
-def receiver() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
-    """A callback URL and what arrives there."""
-    arrived: queue.Queue[dict[str, Any]] = queue.Queue()
-
-    class Receive(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            arrived.put(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Receive)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", arrived
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import queue
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import av
@@ -69,29 +65,6 @@ def robot(simulator: Any) -> dict[str, Any]:
 def upscaled(simulator: Any, robot: dict[str, Any]) -> dict[str, Any]:
     """A finished single with all its buttons."""
     return done(simulator, "action", button(robot, "JOB::upsample::2"))
-
-
-@pytest.fixture
-def receiver() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
-    """A hook and what arrives there."""
-    arrived: queue.Queue[dict[str, Any]] = queue.Queue()
-
-    class Receive(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            arrived.put(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Receive)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", arrived
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_an_imagine_is_one_grid_behind_the_image_proxy(simulator: Any) -> None:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import queue
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import av
@@ -319,29 +315,6 @@ def test_an_error_in_200_is_a_code_that_is_not_200(simulator: Any) -> None:
 
     assert answer.status_code == 200
     assert answer.json()["code"] != 200
-
-
-@pytest.fixture
-def receiver() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
-    """A callback URL and what arrives there."""
-    arrived: queue.Queue[dict[str, Any]] = queue.Queue()
-
-    class Receive(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            arrived.put(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Receive)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", arrived
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.mark.parametrize(("fault", "status", "refund"), [("", "3", 0), ("failed", "4", 1)])

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
 import queue
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import av
@@ -190,29 +186,6 @@ def test_an_unknown_id_is_task_not_exist(simulator: Any) -> None:
 
 def test_a_success_without_outputs_has_empty_content(simulator: Any) -> None:
     assert finish(simulator, body(), "no_outputs")[-1]["content"] == {}
-
-
-@pytest.fixture
-def receiver() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
-    """A callback URL and what arrives there."""
-    arrived: queue.Queue[dict[str, Any]] = queue.Queue()
-
-    class Receive(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            arrived.put(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Receive)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", arrived
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_the_callback_hears_of_every_change(simulator: Any, receiver: tuple[str, queue.Queue[dict[str, Any]]]) -> None:
