@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 import structlog
 
 from jobs import catalogue, policy
-from jobs.catalogue import answers, outcomes, wire
+from jobs.catalogue import answers, asking, outcomes, results, wire
 from jobs.catalogue.spec import Operation
 from jobs.db import after
 from jobs.errors import JobError, UpstreamDetail
@@ -120,9 +120,9 @@ def _outputs(context: Context, job: Job, op: Operation, attempt: Attempt) -> tup
     """What is to be stored and the values beside it: as the task named them, or as the spooled answer holds them."""
     if attempt.spool_key is None:
         return attempt.outputs or [], job.output
-    asked = wire.Asked(attempt.given or job.input)
+    asked = asking.Asked(attempt.given or job.input)
     if op.answers_raw:
-        return wire.raw_outputs(op, asked), None
+        return results.raw_outputs(op, asked), None
     try:
         with context.store.open(attempt.spool_key) as stream:
             body = stream.read()

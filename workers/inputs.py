@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
-from jobs.catalogue import media, wire
+from jobs.catalogue import asking, media
 from jobs.catalogue.media import Place
 from jobs.catalogue.spec import MediaForm, Operation
 from jobs.errors import JobError
@@ -229,7 +229,7 @@ def _formed(context: Context, job: Job, source: Stored | Held, place: Place) -> 
     content = source.content if isinstance(source, Held) else _loaded(context, source, where)
     media_type = _bare(source.media_type)
     if form == "bytes":
-        return wire.Part(_filename(source), media_type, content)
+        return asking.Part(_filename(source), media_type, content)
     encoded = base64.b64encode(content).decode()
     return encoded if form == "base64" else f"data:{media_type};base64,{encoded}"
 

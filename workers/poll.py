@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import structlog
 
 from jobs import catalogue, policy
-from jobs.catalogue import outcomes, wire
+from jobs.catalogue import asking, outcomes
 from jobs.catalogue.spec import Operation, Poll
 from jobs.db import now
 from jobs.errors import JobError
@@ -127,8 +127,8 @@ def _snooze(job: Job, rules: Poll, outcome: outcomes.PollOutcome) -> Snooze:
     return Snooze(job.id, job.fence, wait_s, job.progress, job.upstream_status, job.oddities + 1)
 
 
-def _asked(job: Job, attempt: Attempt) -> wire.Asked:
-    return wire.Asked(attempt.given or job.input, attempt.upstream_id or "")
+def _asked(job: Job, attempt: Attempt) -> asking.Asked:
+    return asking.Asked(attempt.given or job.input, attempt.upstream_id or "")
 
 
 def _seconds_since(moment: datetime | None) -> float:

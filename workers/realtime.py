@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.http11 import Response
 
-from jobs.catalogue import outcomes, wire
+from jobs.catalogue import asking, outcomes, wire
 from jobs.catalogue.realtime import Broken, Talk
 from jobs.catalogue.spec import Fault, Operation
 from jobs.errors import JobError
@@ -35,19 +35,19 @@ _KEY_REFUSED = frozenset({Fault.AUTH.value, Fault.FORBIDDEN.value})
 async def reply(
     context: Context,
     op: Operation,
-    request: wire.Request,
+    request: asking.Request,
     sink: Callable[[bytes], object],
     *,
     headers: Mapping[str, str],
     total_s: float,
-    asked: wire.Asked,
+    asked: asking.Asked,
 ) -> outcomes.SubmitOutcome:
     """The reply to what `request` says; a result goes to `sink` as JSON, as a synchronous answer does."""
     given = request.json or {}
     spoken = given.get("audio")
     try:
         samples = (
-            await asyncio.to_thread(as_samples, spoken.content, context.spool_folder) if isinstance(spoken, wire.Part) else None
+            await asyncio.to_thread(as_samples, spoken.content, context.spool_folder) if isinstance(spoken, asking.Part) else None
         )
     except NotSound as error:
         return outcomes.Rejected(JobError(code="invalid_input", message=f"input.audio is not usable: {error}."))
@@ -93,7 +93,7 @@ async def _converse(
     sink: Callable[[bytes], object],
     *,
     total_s: float,
-    asked: wire.Asked,
+    asked: asking.Asked,
 ) -> outcomes.SubmitOutcome:
     """One session, from the handshake to what came of it."""
     settings = context.settings

@@ -16,7 +16,7 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 
 from jobs import catalogue, policy
-from jobs.catalogue import outcomes, wire
+from jobs.catalogue import asking, outcomes
 from jobs.catalogue.spec import Operation
 from jobs.db import after, now
 from jobs.errors import JobError
@@ -71,7 +71,7 @@ def _call(context: Context, job: Job, op: Operation) -> None:
     try:
         asked = references.resolved(context, job, op)
         given = with_media(context, job, op, asked)
-        request = wire.submit_request(op, given, client_ref, inbound.address(context, job, op)) if op.submit else None
+        request = asking.submit_request(op, given, client_ref, inbound.address(context, job, op)) if op.submit else None
     except InputUnavailable as error:
         if error.temporary:
             _requeue(context, job, error.as_job_error(), None)
@@ -95,7 +95,7 @@ def _call(context: Context, job: Job, op: Operation) -> None:
         _accepted(context, job, op, attempt_id, outcomes.Accepted(client_ref, None, None))
         return
     with Spool(context.spool_folder, max_bytes=context.settings.max_inline_bytes) as spool:
-        outcome = upstream.submit(context, op, request, spool, wire.Asked(asked))
+        outcome = upstream.submit(context, op, request, spool, asking.Asked(asked))
         log.info("submitted", job_id=job.id, operation=op.name, outcome=type(outcome).__name__)
         # The provider's word is only in this process's memory until it is written down.
         finish.surely(lambda: _record(context, job, op, attempt_id, outcome, spool))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.catalogue import outcomes, wire
+from jobs.catalogue import asking, outcomes, wire
 from jobs.catalogue.spec import Operation
 from jobs.errors import JobError, UpstreamDetail
 from storage.spool import Spool
@@ -29,20 +29,20 @@ class Task:
 
     job_id: str
     operation: Operation
-    asked: wire.Asked
+    asked: asking.Asked
 
     @property
     def task_id(self) -> str:
         return self.asked.task_id
 
 
-def submit(context: Context, op: Operation, request: wire.Request, spool: Spool, asked: wire.Asked) -> outcomes.SubmitOutcome:
+def submit(context: Context, op: Operation, request: asking.Request, spool: Spool, asked: asking.Asked) -> outcomes.SubmitOutcome:
     """The paid call, once. A synchronous answer goes to `spool` as it arrives; it is the only copy of what was paid for."""
     return context.loop.run(_submit(context, op, request, spool, asked))
 
 
 async def _submit(
-    context: Context, op: Operation, request: wire.Request, spool: Spool, asked: wire.Asked
+    context: Context, op: Operation, request: asking.Request, spool: Spool, asked: asking.Asked
 ) -> outcomes.SubmitOutcome:
     settings = context.settings
     client = context.calls.take()
@@ -134,7 +134,7 @@ async def _poll(context: Context, tasks: Sequence[Task]) -> dict[str, outcomes.P
 
 
 async def _poll_one(context: Context, task: Task) -> outcomes.PollOutcome:
-    request = wire.poll_request(task.operation, task.asked)
+    request = asking.poll_request(task.operation, task.asked)
     answer = await _ask(context, request)
     if isinstance(answer, outcomes.Puzzling):
         return answer
@@ -142,7 +142,7 @@ async def _poll_one(context: Context, task: Task) -> outcomes.PollOutcome:
 
 
 async def _poll_many(context: Context, op: Operation, group: Sequence[Task]) -> dict[str, outcomes.PollOutcome] | outcomes.Puzzling:
-    answer = await _ask(context, wire.batch_poll_request(op, [task.task_id for task in group]), many=len(group))
+    answer = await _ask(context, asking.batch_poll_request(op, [task.task_id for task in group]), many=len(group))
     if isinstance(answer, outcomes.Puzzling):
         return answer
     return wire.read_batch_poll(op, answer.status, answer.headers, answer.body, {task.task_id: task.asked for task in group})
@@ -152,7 +152,7 @@ def look_up(context: Context, op: Operation, client_ref: str) -> outcomes.Accept
     """Whether the task of a lost answer exists, asked by our own name for it."""
 
     async def ask() -> outcomes.Accepted | outcomes.NotVisible | outcomes.Puzzling:
-        answer = await _ask(context, wire.lookup_request(op, client_ref))
+        answer = await _ask(context, asking.lookup_request(op, client_ref))
         if isinstance(answer, outcomes.Puzzling):
             return answer
         return wire.read_lookup(op, answer.status, answer.headers, answer.body)
@@ -164,7 +164,7 @@ def address_of(context: Context, op: Operation, output: Mapping[str, Any]) -> st
     """The address of an output that the gateway names only when asked for it."""
 
     async def ask() -> str | outcomes.Puzzling | outcomes.NotVisible:
-        answer = await _ask(context, wire.follow_up_request(op, output["path"]))
+        answer = await _ask(context, asking.follow_up_request(op, output["path"]))
         if isinstance(answer, outcomes.Puzzling):
             return answer
         return wire.read_follow_up(op, output["address"], answer.status, answer.headers, answer.body)
@@ -179,7 +179,7 @@ def content_of(
 
     A redirect is an answer like any other here: the key stays with the gateway. Raises egress.EgressError.
     """
-    request = wire.follow_up_request(op, output["path"])
+    request = asking.follow_up_request(op, output["path"])
     return context.loop.run(
         egress.stream_to(
             context.calls.take(),
@@ -195,7 +195,7 @@ def content_of(
     )
 
 
-async def _ask(context: Context, request: wire.Request, *, many: int = 1) -> egress.Answer | outcomes.Puzzling:
+async def _ask(context: Context, request: asking.Request, *, many: int = 1) -> egress.Answer | outcomes.Puzzling:
     """A request that costs nothing and may be repeated."""
     settings = context.settings
     try:
@@ -214,7 +214,7 @@ async def _ask(context: Context, request: wire.Request, *, many: int = 1) -> egr
         )
 
 
-def _headers(context: Context, request: wire.Request) -> Mapping[str, str]:
+def _headers(context: Context, request: asking.Request) -> Mapping[str, str]:
     key = context.settings.upstream_key
     given = {} if key is None else _key_header(request.auth, key.get_secret_value())
     return {**given, "Accept": "application/json, */*", **request.headers}
@@ -224,7 +224,7 @@ def _key_header(auth: str, key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if auth == "bearer" else {auth: key}
 
 
-def _body(request: wire.Request) -> dict[str, Any]:
+def _body(request: asking.Request) -> dict[str, Any]:
     """The body as egress takes it."""
     if request.form is None:
         return {"json": request.json}

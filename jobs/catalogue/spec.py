@@ -1,7 +1,8 @@
 """What an operation is: a declaration, checked when it is imported. An unknown option stops the program here, not a job later.
 
 Expressions are JMESPath over the provider's JSON. Where a provider answers in several shapes, a tuple lists them and the first
-that yields something wins. `jobs.catalogue.wire` turns these declarations into requests and outcomes; nothing else reads them.
+that yields something wins. `jobs.catalogue.asking` turns these declarations into requests, `jobs.catalogue.wire` turns answers
+into outcomes by them; nothing else reads them.
 """
 
 from __future__ import annotations

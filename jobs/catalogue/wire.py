@@ -1,13 +1,10 @@
-"""Turns declarations into requests, and answers into outcomes. Pure: no network, no clock, no database."""
+"""Reads answers: what each comes to, by the declaration of its operation. Pure: no network, no clock, no database."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from jobs.catalogue.answers import (
     GATEWAY_CODES,
@@ -27,7 +24,7 @@ from jobs.catalogue.answers import (
     text,
     tidy,
 )
-from jobs.catalogue.links import linked
+from jobs.catalogue.asking import NOTHING_ASKED, Asked, batch_of, poll_of, submit_of
 from jobs.catalogue.outcomes import (
     Accepted,
     Answered,
@@ -42,86 +39,12 @@ from jobs.catalogue.outcomes import (
     Running,
     SubmitOutcome,
 )
-from jobs.catalogue.spec import BatchPoll, Fault, FollowUp, Operation, Output, Poll, Progress, Submit, compiled
+from jobs.catalogue.results import outputs_of, raw_outputs
+from jobs.catalogue.spec import Fault, Operation, Progress, compiled
 from jobs.errors import JobError, UpstreamDetail
 
 #: A task id is put into paths and logs: anything else than this is no id (reliability table C3).
 _TASK_ID = re.compile(r"[A-Za-z0-9._:\-]{1,200}")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Media as a part of a multipart body."""
-
-    filename: str
-    media_type: str
-    content: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request, its path relative to the gateway's address. At most one of `json` and `form` + `parts` is set."""
-
-    method: str
-    path: str
-    json: dict[str, Any] | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    #: A multipart body: text fields (a list repeats its name) and files in order.
-    form: dict[str, str | list[str]] | None = None
-    parts: list[tuple[str, Part]] = field(default_factory=list)
-    #: The header our key travels in.
-    auth: str = "bearer"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What an answer answers: the job's input, its references resolved, and the name its task goes by."""
-
-    given: Mapping[str, Any] = field(default_factory=dict)
-    task_id: str = ""
-
-
-NOTHING_ASKED = Asked()
-
-
-def submit_request(op: Operation, given: Mapping[str, Any], client_ref: str, callback_url: str | None = None) -> Request:
-    """The paid call. `given` is the job's input with its media already in the form the provider wants (`Part` for bytes)."""
-    submit = _submit(op)
-    body = {**submit.defaults, **given}
-    path = _filled(submit.path, body, take=True)
-    if submit.client_ref:
-        body[submit.client_ref] = client_ref
-    if submit.callback and callback_url:
-        body[submit.callback.field] = callback_url
-    headers = dict(submit.headers)
-    if submit.method == "GET":
-        return Request("GET", path, None, headers, auth=submit.auth)
-    if submit.encoding == "multipart":
-        return _multipart(op, path, body, headers)
-    return Request(submit.method, path, body, headers, auth=submit.auth)
-
-
-def poll_request(op: Operation, asked: Asked) -> Request:
-    poll = _poll(op)
-    names = {**asked.given, "id": asked.task_id}
-    body = {name: value.format(id=asked.task_id) for name, value in poll.body.items()} or None
-    return Request(poll.method, _filled(poll.path, names, safe=""), body, _headers(op), auth=_auth(op))
-
-
-def batch_poll_request(op: Operation, task_ids: Sequence[str]) -> Request:
-    batch = _batch(op)
-    return Request(batch.method, batch.path, {**batch.body, batch.ids: list(task_ids)}, _headers(op), auth=_auth(op))
-
-
-def lookup_request(op: Operation, client_ref: str) -> Request:
-    if op.dedupe.path is None:
-        raise ValueError(f"{op.name} has no way to look a task up")
-    return Request("GET", op.dedupe.path.format(client_ref=quote(client_ref, safe="")), None, _headers(op), auth=_auth(op))
-
-
-def follow_up_request(op: Operation, path: str) -> Request:
-    """The request behind an output that has its bytes, or its address, somewhere else at the gateway."""
-    return Request("GET", path, None, _headers(op), auth=_auth(op))
 
 
 def read_follow_up(
@@ -141,7 +64,7 @@ def read_follow_up(
 
 def read_submit(op: Operation, status: int, headers: Mapping[str, str], body: bytes, asked: Asked = NOTHING_ASKED) -> SubmitOutcome:
     """What the answer to the paid call says. `body` may be the raw media where the operation says so."""
-    submit = _submit(op)
+    submit = submit_of(op)
     if submit.raw and 200 <= status < 300:
         return _read_raw(op, status, headers, body, asked)
     document, problem = _parse(op, status, headers, body, asked)
@@ -176,7 +99,7 @@ def read_poll(op: Operation, status: int, headers: Mapping[str, str], body: byte
 
 def read_task(op: Operation, document: Any, asked: Asked = NOTHING_ASKED) -> PollOutcome:
     """One task, in the shape of a single poll answer."""
-    poll = _poll(op)
+    poll = poll_of(op)
     word = text(first(poll.status, document))
     if word is None:
         return Puzzling(JobError(code="upstream_bad_response", message="The status answer names no status.", retryable=True))
@@ -199,7 +122,7 @@ def read_batch_poll(
     op: Operation, status: int, headers: Mapping[str, str], body: bytes, asked: Mapping[str, Asked]
 ) -> dict[str, PollOutcome] | Puzzling:
     """Outcomes by task id, of those in `asked`. A task that the answer leaves out is not in the result: it is asked for alone."""
-    batch = _batch(op)
+    batch = batch_of(op)
     document, problem = parse(body)
     if problem is not None:
         return Puzzling(bad_answer(status, headers, body, problem), retry_after_s(headers))
@@ -231,83 +154,9 @@ def read_lookup(op: Operation, status: int, headers: Mapping[str, str], body: by
     return NotVisible(JobError(code="upstream_bad_response", message="The look-up answer names no task."))
 
 
-def outputs_of(op: Operation, document: Any, asked: Asked = NOTHING_ASKED) -> list[dict[str, Any]]:
-    """Every output named in a final answer, in the declared order, each address once."""
-    outputs: list[dict[str, Any]] = []
-    seen: set[str] = set()
-    for declared in op.outputs:
-        about = _about(declared, asked)
-        for item in _selected(declared, document, asked):
-            address = item.get("url") or item.get("path")
-            if address is not None:
-                if address in seen:
-                    continue
-                seen.add(address)
-            outputs.append({**about, **item})
-    return outputs
-
-
-def raw_outputs(op: Operation, asked: Asked) -> list[dict[str, Any]]:
-    """The one output of an answer that is the media itself."""
-    return [{**_about(output, asked), "body": True} for output in op.outputs if output.body]
-
-
-def _about(declared: Output, asked: Asked) -> dict[str, Any]:
-    """What is known of an output before its bytes are."""
-    extension = text(first((declared.extension_by,), asked.given)) if declared.extension_by else None
-    about: dict[str, Any] = {"kind": declared.kind}
-    if extension := extension or declared.extension:
-        about["extension"] = extension
-    if declared.samples and holds(declared.samples.when, asked.given):
-        about["samples"] = {"rate_hz": declared.samples.rate_hz, "channels": declared.samples.channels}
-    return about
-
-
-def _submit(op: Operation) -> Submit:
-    if op.submit is None:
-        raise ValueError(f"{op.name} buys nothing: there is no call to make or read")
-    return op.submit
-
-
-def _headers(op: Operation) -> dict[str, str]:
-    return dict(op.submit.headers) if op.submit else {}
-
-
-def _auth(op: Operation) -> str:
-    return op.submit.auth if op.submit else "bearer"
-
-
-def _filled(path: str, names: dict[str, Any], *, safe: str = "/", take: bool = False) -> str:
-    """The path with its braces filled; with `take` the names used are taken out of `names`."""
-    for name in re.findall(r"\{(\w+)\}", path):
-        # A slash inside a value is part of the path on purpose (Replicate's owner/name); the schema's pattern bounds it.
-        value = names.pop(name) if take else names[name]
-        path = path.replace("{" + name + "}", quote(str(value), safe=safe))
-    return path
-
-
-def _multipart(op: Operation, path: str, body: dict[str, Any], headers: dict[str, str]) -> Request:
-    """Fields as text, media as files. A list repeats its name; an object travels as JSON text."""
-    submit = _submit(op)
-    form: dict[str, str | list[str]] = {}
-    parts: list[tuple[str, Part]] = []
-    for name, value in body.items():
-        values = value if isinstance(value, list) else [value]
-        sent_as = submit.parts.get(name, name) if isinstance(value, list) else name
-        parts += [(sent_as, one) for one in values if isinstance(one, Part)]
-        texts = [_form_text(one) for one in values if not isinstance(one, Part)]
-        if texts:
-            form[sent_as] = texts if isinstance(value, list) else texts[0]
-    return Request(submit.method, path, None, headers, form=form, parts=parts, auth=submit.auth)
-
-
-def _form_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def _parse(op: Operation, status: int, headers: Mapping[str, str], body: bytes, asked: Asked) -> tuple[Any, str | None]:
     """The document of a submit answer; plain text becomes one where plain text was asked for."""
-    if not (200 <= status < 300 and holds(_submit(op).plain_when, asked.given)):
+    if not (200 <= status < 300 and holds(submit_of(op).plain_when, asked.given)):
         return parse(body)
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     document, problem = parse(body)
@@ -321,28 +170,16 @@ def _parse(op: Operation, status: int, headers: Mapping[str, str], body: bytes, 
     return {"text": said}, None
 
 
-def _poll(op: Operation) -> Poll:
-    if op.poll is None:
-        raise ValueError(f"{op.name} is synchronous: there is nothing to poll")
-    return op.poll
-
-
 def _no_task(op: Operation, document: Any) -> bool:
     """Whether a good status brought an error instead of a task.
 
     A failed task may have its `error` where an error answer has it: its status word tells them apart.
     """
-    poll = _poll(op)
+    poll = poll_of(op)
     word = text(first(poll.status, document))
     if word is not None and word.lower() in poll.words:
         return holds(op.errors.in_200, document)
     return error_in_200(op.errors, document)
-
-
-def _batch(op: Operation) -> BatchPoll:
-    if (batch := _poll(op).batch) is None:
-        raise ValueError(f"{op.name} has no batch status call")
-    return batch
 
 
 def _refusal(op: Operation, status: int, headers: Mapping[str, str], document: Any) -> SubmitOutcome:
@@ -409,7 +246,7 @@ def _done(op: Operation, document: Any, asked: Asked) -> Done | Failed:
 
 
 def _task_failure(op: Operation, document: Any) -> JobError:
-    poll = _poll(op)
+    poll = poll_of(op)
     reason = tidy(text(first(poll.reason, document)))
     code = text(first(poll.failure_code, document))
     fault = op.errors.fault_of(code or "") or GATEWAY_CODES.get((code or "").lower())
@@ -421,53 +258,3 @@ def _task_failure(op: Operation, document: Any) -> JobError:
         may_have_been_charged=True,
         upstream=UpstreamDetail(code=code[:100] if code else None, message=reason),
     )
-
-
-def _anything(value: Any) -> list[dict[str, Any]]:
-    """Outputs of a model that may answer with any JSON."""
-    addresses = list(_addresses(value))
-    if addresses:
-        return [{"url": address} for address in addresses]
-    if isinstance(value, str) and value:
-        return [{"kind": "text", "extension": "txt", "text": value}]
-    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
-        # Language models stream: their output is the list of the pieces.
-        return [{"kind": "text", "extension": "txt", "text": "".join(value)}] if "".join(value) else []
-    if value:
-        return [{"kind": "text", "extension": "json", "text": json.dumps(value, ensure_ascii=False)}]
-    return []
-
-
-def _addresses(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        if value.startswith(("https://", "http://")) and not any(char.isspace() for char in value):
-            yield value
-    elif isinstance(value, list | dict):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _addresses(part)
-
-
-def _selected(declared: Output, document: Any, asked: Asked) -> list[dict[str, Any]]:
-    if declared.anything is not None:
-        return _anything(compiled(declared.anything).search(document))
-    found = first(declared.select, document)
-    items: list[dict[str, Any]] = []
-    for item in found if isinstance(found, list) else [found] if found is not None else []:
-        if isinstance(item, str) and item:
-            items.append({"text": item} if declared.kind == "text" else {"url": item})
-        elif isinstance(item, dict):
-            kept = {key: value for key, value in item.items() if value is not None and value != ""}
-            if any(isinstance(kept.get(key), str) for key in ("url", "b64", "text")):
-                items.append(kept)
-    if not items and declared.links is not None:
-        items = [{"url": address} for address in linked(declared.links, document)]
-    if not items and declared.follow_up is not None and (item := _followed(declared.follow_up, document, asked)):
-        items = [item]
-    return items
-
-
-def _followed(follow_up: FollowUp, document: Any, asked: Asked) -> dict[str, Any] | None:
-    ref = text(first(follow_up.ref, document)) if follow_up.ref else asked.task_id
-    if not ref:
-        return None
-    return {"path": _filled(follow_up.path, {"ref": ref}, safe=""), "address": list(follow_up.address)}

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs import catalogue, submission
-from jobs.catalogue import media, wire
+from jobs.catalogue import asking, media, wire
+from jobs.catalogue.asking import Asked, Part, Request
 from jobs.catalogue.outcomes import PollOutcome, SubmitOutcome
 from jobs.catalogue.spec import Operation
-from jobs.catalogue.wire import Asked, Part, Request
 
 JSON = {"content-type": "application/json"}
 TASK = "task-71"
@@ -49,7 +49,7 @@ def request_of(name: str, given: Mapping[str, Any], callback_url: str | None = N
             for step in place.path[:-1]:
                 parent = parent[step]
             parent[place.path[-1]] = upload(*place.path)
-    return wire.submit_request(op, ready, "ref-1", callback_url)
+    return asking.submit_request(op, ready, "ref-1", callback_url)
 
 
 def upload(*path: str | int) -> Part:

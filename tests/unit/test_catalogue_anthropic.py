@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs import catalogue, submission
-from jobs.catalogue import media, wire
+from jobs.catalogue import asking, media, wire
 from jobs.catalogue.outcomes import Answered, Lost, NotAccepted, Rejected
 from jobs.catalogue.spec import Operation
 
@@ -37,7 +37,7 @@ def problems(given: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 
 def test_the_example_is_sent_with_the_version_and_the_key_where_anthropic_has_it() -> None:
-    request = wire.submit_request(messages(), messages().example, "ref")
+    request = asking.submit_request(messages(), messages().example, "ref")
     assert (request.method, request.path, request.json) == ("POST", "/v1/messages", messages().example)
     assert request.headers == {"anthropic-version": "2023-06-01"}
     assert request.auth == "x-api-key"

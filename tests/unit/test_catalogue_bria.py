@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from reading import GONE, NO_TASK, changed, forms_of, gateway_error, operation, polled, problems, request_of, submitted
 
-from jobs.catalogue import wire
+from jobs.catalogue import asking
+from jobs.catalogue.asking import Asked
 from jobs.catalogue.outcomes import Accepted, Answered, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
-from jobs.catalogue.wire import Asked
 
 DRAWINGS = ("bria.image_generation", "bria.vector_generation")
 EDIT = "bria.image_edit"
@@ -36,7 +36,7 @@ def test_an_edit_names_its_action_in_the_path() -> None:
     request = request_of(EDIT, example)
     assert (request.method, request.path) == ("POST", "/bria/image/edit/gen_fill")
     assert request.json == {name: value for name, value in example.items() if name != "action"}
-    poll = wire.poll_request(operation(EDIT), Asked({}, ID))
+    poll = asking.poll_request(operation(EDIT), Asked({}, ID))
     assert (poll.method, poll.path) == ("GET", f"/bria/{ID}")
 
 

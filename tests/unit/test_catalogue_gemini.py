@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs import catalogue, submission
-from jobs.catalogue import media, wire
+from jobs.catalogue import asking, media, wire
 from jobs.catalogue.outcomes import Answered, Lost, NotAccepted, Rejected
 from jobs.catalogue.spec import Operation
 
@@ -46,7 +46,7 @@ def problems(name: str, given: Mapping[str, Any]) -> set[tuple[str, str]]:
 )
 def test_the_example_names_its_model_in_the_path_and_the_key_where_google_has_it(name: str, path: str) -> None:
     example = op_(name).example
-    request = wire.submit_request(op_(name), example, "ref")
+    request = asking.submit_request(op_(name), example, "ref")
     assert (request.method, request.path, request.auth) == ("POST", path, "x-goog-api-key")
     assert request.json == {field: value for field, value in example.items() if field != "model"}
 
@@ -126,7 +126,7 @@ def test_an_answer_names_its_outputs(name: str, body: Any, outputs: list[dict[st
 
 
 def test_json_that_was_asked_for_is_kept_as_json() -> None:
-    asked = wire.Asked({"generationConfig": {"responseMimeType": "application/json"}})
+    asked = asking.Asked({"generationConfig": {"responseMimeType": "application/json"}})
     outcome = wire.read_submit(op_("generate_content"), 200, JSON, json.dumps(answer({"text": "[1]"})).encode(), asked)
     assert isinstance(outcome, Answered)
     assert outcome.result.outputs == [{"kind": "text", "extension": "json", "text": "[1]"}]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from reading import GONE, NO_TASK, changed, forms_of, gateway_error, operation, polled, problems, request_of, submitted
 
-from jobs.catalogue import wire
+from jobs.catalogue import asking
+from jobs.catalogue.asking import Asked
 from jobs.catalogue.outcomes import Accepted, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
-from jobs.catalogue.wire import Asked
 
 NAME = "hunyuan3d.generation"
 ID = "1400000000000000001"
@@ -19,7 +19,7 @@ def test_a_job_is_made_and_asked_for_in_tencents_words() -> None:
     op = operation(NAME)
     made = request_of(NAME, op.example)
     assert (made.method, made.path, made.json) == ("POST", "/tencent/hunyuan3d/pro-job", op.example)
-    asked = wire.poll_request(op, Asked({}, ID))
+    asked = asking.poll_request(op, Asked({}, ID))
     assert (asked.method, asked.path, asked.json) == ("POST", "/tencent/hunyuan3d/pro-query", {"JobId": ID})
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from jobs import catalogue, submission
-from jobs.catalogue import media, wire
+from jobs.catalogue import asking, media, wire
 from jobs.catalogue.outcomes import Accepted, Answered, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
 from jobs.catalogue.spec import Operation
 from jobs.submission import Problem, Refused
@@ -163,24 +163,24 @@ def test_the_steps_of_an_editing_session_follow_one_another() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_is_created_under_our_name_and_with_our_address(name: str) -> None:
     given = with_values(op_(name).example)
-    request = wire.submit_request(op_(name), given, "ref-1", "https://mill.example/in/x")
+    request = asking.submit_request(op_(name), given, "ref-1", "https://mill.example/in/x")
     assert (request.method, request.path) == ("POST", f"/kling/v1/{TASKS[name]}")
     assert request.json == given | {"external_task_id": "ref-1", "callback_url": "https://mill.example/in/x"}
-    assert wire.poll_request(op_(name), wire.Asked(given, "84/1")).path == f"/kling/v1/{TASKS[name]}/84%2F1"
-    assert wire.lookup_request(op_(name), "ref-1").path == f"/kling/v1/{TASKS[name]}/ref-1"
+    assert asking.poll_request(op_(name), asking.Asked(given, "84/1")).path == f"/kling/v1/{TASKS[name]}/84%2F1"
+    assert asking.lookup_request(op_(name), "ref-1").path == f"/kling/v1/{TASKS[name]}/ref-1"
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_that_answers_at_once_is_sent_as_it_was_asked(name: str) -> None:
     given = with_values(op_(name).example)
-    request = wire.submit_request(op_(name), given, "ref-1", "https://mill.example/in/x")
+    request = asking.submit_request(op_(name), given, "ref-1", "https://mill.example/in/x")
     assert (request.method, request.path, request.json) == ("POST", f"/kling/v1/{CALLS[name]}", given)
     assert op_(name).synchronous
 
 
 @pytest.mark.parametrize("name", ["text_to_video", "image_to_video"])
 def test_the_model_is_always_named(name: str) -> None:
-    body = wire.submit_request(op_(name), {"prompt": "a"}, "ref-1").json
+    body = asking.submit_request(op_(name), {"prompt": "a"}, "ref-1").json
     assert body is not None
     assert body["model_name"] == "kling-v1-6"
 

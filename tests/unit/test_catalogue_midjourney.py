@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jobs import catalogue, references, submission
-from jobs.catalogue import media, wire
+from jobs.catalogue import asking, media, wire
 from jobs.catalogue.outcomes import Accepted, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
 from jobs.catalogue.spec import Operation
 from jobs.submission import Problem, Refused
@@ -125,26 +125,26 @@ def test_every_operation_of_the_list_is_there() -> None:
 def test_an_example_is_submitted_with_our_address_and_asked_after_on_the_plain_route(name: str) -> None:
     given = filled(name)
     assert [error.message for error in op_(name).validator.iter_errors(given)] == []
-    request = wire.submit_request(op_(name), given, "ref-1", "https://mill.example/in/x")
+    request = asking.submit_request(op_(name), given, "ref-1", "https://mill.example/in/x")
     assert (request.method, request.path, request.auth) == ("POST", f"/mj/submit/{PATHS[name]}", "bearer")
     assert request.json == given | {"notifyHook": "https://mill.example/in/x"}
-    poll = wire.poll_request(op_(name), wire.Asked(given, "17/9"))
+    poll = asking.poll_request(op_(name), asking.Asked(given, "17/9"))
     assert (poll.method, poll.path, poll.json) == ("GET", "/mj/task/17%2F9/fetch", None)
 
 
 @pytest.mark.parametrize("name", PATHS)
 @pytest.mark.parametrize("route", ["mj", "mj-fast/mj", "mj-relax/mj", "mj-turbo/mj"])
 def test_the_speed_is_a_matter_of_the_path(name: str, route: str) -> None:
-    request = wire.submit_request(op_(name), {**filled(name), "route": route}, "ref-1")
+    request = asking.submit_request(op_(name), {**filled(name), "route": route}, "ref-1")
     assert request.path == f"/{route}/submit/{PATHS[name]}"
     assert request.json is not None
     assert "route" not in request.json
-    assert wire.poll_request(op_(name), wire.Asked({"route": route}, "179")).path == "/mj/task/179/fetch"
+    assert asking.poll_request(op_(name), asking.Asked({"route": route}, "179")).path == "/mj/task/179/fetch"
 
 
 def test_a_continued_video_is_sent_with_an_empty_picture() -> None:
     given = {"motion": "low", "action": "extend", "index": 0, "taskId": TASK_ID}
-    assert wire.submit_request(op_("video"), given, "r").json == {**given, "image": ""}
+    assert asking.submit_request(op_("video"), given, "r").json == {**given, "image": ""}
 
 
 def test_the_examples_wait_for_each_other_in_an_order_that_exists() -> None:
@@ -392,10 +392,10 @@ def test_a_description_is_a_text_and_the_picture_sent_is_none(more: dict[str, An
 
 @pytest.mark.parametrize("wrap", [lambda tasks: tasks, lambda tasks: {"code": 1, "description": "ok", "result": tasks}])
 def test_many_tasks_are_asked_after_at_once(wrap: Any) -> None:
-    request = wire.batch_poll_request(op_("imagine"), ["t1", "t2"])
+    request = asking.batch_poll_request(op_("imagine"), ["t1", "t2"])
     assert (request.method, request.path, request.json) == ("POST", "/mj/task/list-by-condition", {"ids": ["t1", "t2"]})
     tasks = [DONE | {"id": "t1"}, task("", id="t2"), DONE | {"id": "stranger"}, None, {}]
-    asked = {name: wire.Asked({}, name) for name in ("t1", "t2", "t3")}
+    asked = {name: asking.Asked({}, name) for name in ("t1", "t2", "t3")}
     found = wire.read_batch_poll(op_("imagine"), 200, {}, body_(wrap(tasks)), asked)
     assert isinstance(found, dict)
     assert {name: type(outcome) for name, outcome in found.items()} == {"t1": Done, "t2": Running}

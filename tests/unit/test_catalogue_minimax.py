@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from reading import GONE, NO_TASK, changed, forms_of, gateway_error, operation, polled, problems, raw, request_of, submitted
 
-from jobs.catalogue import wire
+from jobs.catalogue import asking, wire
+from jobs.catalogue.asking import Asked
 from jobs.catalogue.outcomes import Accepted, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
-from jobs.catalogue.wire import Asked
 
 NAME = "minimax.video"
 ID = "106916112212032"
@@ -21,7 +21,7 @@ def test_a_task_is_made_asked_for_and_its_file_looked_up() -> None:
     op = operation(NAME)
     made = request_of(NAME, op.example)
     assert (made.method, made.path, made.json) == ("POST", "/v1/video_generation", op.example)
-    asked = wire.poll_request(op, Asked({}, ID))
+    asked = asking.poll_request(op, Asked({}, ID))
     assert (asked.method, asked.path) == ("GET", f"/v1/query/video_generation?task_id={ID}")
 
     found = polled(NAME, task("Success", file_id=FILE_ID))
@@ -32,7 +32,7 @@ def test_a_task_is_made_asked_for_and_its_file_looked_up() -> None:
         "path": f"/v1/files/retrieve?file_id={FILE_ID}",
         "address": ["file.download_url", "data.file.download_url"],
     }
-    assert wire.follow_up_request(op, output["path"]).method == "GET"
+    assert asking.follow_up_request(op, output["path"]).method == "GET"
     assert found.values == {"file_id": FILE_ID, "width": 1366, "height": 768}
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from jobs import catalogue, submission
-from jobs.catalogue import media, wire
+from jobs.catalogue import asking, media, wire
+from jobs.catalogue.asking import Asked, Part
 from jobs.catalogue.outcomes import Answered, Lost, NotAccepted, Rejected
 from jobs.catalogue.spec import Operation
-from jobs.catalogue.wire import Asked, Part
 
 JSON = {"content-type": "application/json"}
 PLAIN = {"content-type": "text/plain; charset=utf-8"}
@@ -52,12 +52,12 @@ MP3 = Part("speech.mp3", "audio/mpeg", b"ID3")
 def test_one_picture_is_uploaded_under_its_name_and_several_under_the_name_of_a_list() -> None:
     edit = op_("image_edit")
 
-    single = wire.submit_request(edit, {"image": PNG_A, "mask": PNG_B, "prompt": "a sea", "n": 2}, "ref")
+    single = asking.submit_request(edit, {"image": PNG_A, "mask": PNG_B, "prompt": "a sea", "n": 2}, "ref")
     assert (single.path, single.json) == ("/v1/images/edits", None)
     assert single.parts == [("image", PNG_A), ("mask", PNG_B)]
     assert single.form == {"model": "gpt-image-1", "prompt": "a sea", "n": "2"}
 
-    several = wire.submit_request(edit, {"image": [PNG_A, PNG_B], "model": "gpt-image-2", "prompt": "a sea"}, "ref")
+    several = asking.submit_request(edit, {"image": [PNG_A, PNG_B], "model": "gpt-image-2", "prompt": "a sea"}, "ref")
     assert several.parts == [("image[]", PNG_A), ("image[]", PNG_B)]
     assert several.form == {"model": "gpt-image-2", "prompt": "a sea"}
 
@@ -70,7 +70,7 @@ def test_a_recording_is_uploaded_and_lists_repeat_their_name() -> None:
         "timestamp_granularities": ["word", "segment"],
         "temperature": 0.2,
     }
-    request = wire.submit_request(op_("transcription"), given, "ref")
+    request = asking.submit_request(op_("transcription"), given, "ref")
     assert (request.method, request.path, request.parts) == ("POST", "/v1/audio/transcriptions", [("file", MP3)])
     assert request.form == {
         "model": "whisper-1",
@@ -92,18 +92,18 @@ def test_a_recording_is_uploaded_and_lists_repeat_their_name() -> None:
 )
 def test_the_example_is_sent_as_json_just_as_it_stands(name: str, path: str) -> None:
     operation = op_(name)
-    request = wire.submit_request(operation, operation.example, "ref")
+    request = asking.submit_request(operation, operation.example, "ref")
     assert (request.method, request.path, request.json, request.auth) == ("POST", path, operation.example, "bearer")
 
 
 def test_the_example_of_a_translation_listens_to_the_example_of_speech() -> None:
-    request = wire.submit_request(op_("translation"), {**op_("translation").example, "file": MP3}, "ref")
+    request = asking.submit_request(op_("translation"), {**op_("translation").example, "file": MP3}, "ref")
     assert (request.path, request.parts) == ("/v1/audio/translations", [("file", MP3)])
     assert op_("translation").example["file"] == {"job": "openai.speech", "artifact": 0}
 
 
 def test_a_picture_by_chat_asks_for_the_model_that_draws() -> None:
-    request = wire.submit_request(op_("gpt4o_image"), {"messages": []}, "ref")
+    request = asking.submit_request(op_("gpt4o_image"), {"messages": []}, "ref")
     assert request.json == {"model": "gpt-4o-image", "messages": []}
 
 

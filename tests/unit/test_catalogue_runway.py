@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from reading import GONE, NO_TASK, changed, forms_of, gateway_error, operation, polled, problems, request_of, submitted
 
-from jobs.catalogue import wire
+from jobs.catalogue import asking
+from jobs.catalogue.asking import Asked
 from jobs.catalogue.outcomes import Accepted, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
-from jobs.catalogue.wire import Asked
 
 OFFICIAL = {
     "runway.image_to_video": "/runwayml/v1/image_to_video",
@@ -39,14 +39,14 @@ def test_the_example_is_sent_as_it_is_to_its_path_with_the_version(name: str, pa
 
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_an_official_task_is_got_by_its_id_with_the_version(name: str) -> None:
-    request = wire.poll_request(operation(name), Asked({}, "6f0c2a1e-7b1d"))
+    request = asking.poll_request(operation(name), Asked({}, "6f0c2a1e-7b1d"))
     assert (request.method, request.path, request.json) == ("GET", "/runwayml/v1/tasks/6f0c2a1e-7b1d", None)
     assert request.headers == VERSION
 
 
 @pytest.mark.parametrize("name", REVERSE)
 def test_a_reverse_task_is_asked_for_in_a_body(name: str) -> None:
-    request = wire.poll_request(operation(name), Asked({}, "b2f4e6a8"))
+    request = asking.poll_request(operation(name), Asked({}, "b2f4e6a8"))
     assert (request.method, request.path, request.json) == ("POST", "/runway/feed", {"task_id": "b2f4e6a8"})
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from reading import GONE, NO_TASK, changed, forms_of, gateway_error, operation, polled, problems, request_of, submitted
 
-from jobs.catalogue import wire
+from jobs.catalogue import asking
+from jobs.catalogue.asking import Asked
 from jobs.catalogue.outcomes import Accepted, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
-from jobs.catalogue.wire import Asked
 
 NAME = "seedance.video"
 PATH = "/volc/v3/contents/generations/tasks"
@@ -25,7 +25,7 @@ def test_the_example_is_sent_as_json_with_the_address_to_call() -> None:
 
 
 def test_a_task_is_got_by_its_id() -> None:
-    request = wire.poll_request(operation(NAME), Asked({}, ID))
+    request = asking.poll_request(operation(NAME), Asked({}, ID))
     assert (request.method, request.path) == ("GET", f"{PATH}/{ID}")
 
 

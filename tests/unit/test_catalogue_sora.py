@@ -21,9 +21,9 @@ from reading import (
     upload,
 )
 
-from jobs.catalogue import wire
+from jobs.catalogue import asking
+from jobs.catalogue.asking import Asked
 from jobs.catalogue.outcomes import Accepted, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
-from jobs.catalogue.wire import Asked
 
 EVERY = ("sora.create_video", "sora.remix_video", "sora.self_developed_video")
 
@@ -76,7 +76,7 @@ def test_pictures_are_uploaded() -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_task_is_asked_for_by_its_quoted_id(name: str) -> None:
-    request = wire.poll_request(operation(name), Asked({}, "sora-2:task_01hx3f"))
+    request = asking.poll_request(operation(name), Asked({}, "sora-2:task_01hx3f"))
     assert (request.method, request.path, request.json) == ("GET", "/v1/videos/sora-2%3Atask_01hx3f", None)
 
 

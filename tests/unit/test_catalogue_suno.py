@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jobs import catalogue, references, submission
-from jobs.catalogue import media, wire
+from jobs.catalogue import asking, media, wire
 from jobs.catalogue.outcomes import Accepted, Answered, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
 from jobs.catalogue.spec import Operation
 from jobs.submission import Problem, Refused
@@ -141,7 +141,7 @@ HOOK = {"notify_hook": "https://mill.example/in/x"}
 @pytest.mark.parametrize("name", [*TASKS, *CALLS])
 def test_an_example_is_submitted_as_documented(name: str) -> None:
     given = filled(name)
-    request = wire.submit_request(op_(name), given, "ref-1", "https://mill.example/in/x")
+    request = asking.submit_request(op_(name), given, "ref-1", "https://mill.example/in/x")
     assert (request.method, request.path, request.auth) == ("POST", {**TASKS, **CALLS}[name], "bearer")
     told = HOOK if name in TASKS and name != "upload_clip" else {}
     assert request.json == ALWAYS.get(name, {}) | given | told
@@ -149,9 +149,9 @@ def test_an_example_is_submitted_as_documented(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_tasks_are_asked_after_alone_and_together(name: str) -> None:
-    alone = wire.poll_request(op_(name), wire.Asked({}, "5f/1c"))
+    alone = asking.poll_request(op_(name), asking.Asked({}, "5f/1c"))
     assert (alone.method, alone.path) == ("GET", "/suno/fetch/5f%2F1c")
-    many = wire.batch_poll_request(op_(name), ["t1", "t2"])
+    many = asking.batch_poll_request(op_(name), ["t1", "t2"])
     action = "LYRICS" if name == "lyrics" else "MUSIC"
     assert (many.method, many.path, many.json) == ("POST", "/suno/fetch", {"ids": ["t1", "t2"], "action": action})
 
@@ -159,12 +159,12 @@ def test_tasks_are_asked_after_alone_and_together(name: str) -> None:
 @pytest.mark.parametrize("name", REPEATS)
 def test_a_file_of_a_clip_is_asked_for_without_buying(name: str) -> None:
     assert (op_(name).kind, op_(name).dedupe.grade) == ("repeat", "A")
-    request = wire.poll_request(op_(name), wire.Asked({"clip_id": "aa11"}, "ours"))
+    request = asking.poll_request(op_(name), asking.Asked({"clip_id": "aa11"}, "ours"))
     assert (request.method, request.path, request.json) == ("GET", f"{REPEATS[name]}aa11", None)
 
 
 def test_the_timeline_is_one_question_that_may_be_asked_again() -> None:
-    request = wire.submit_request(op_("timing"), {"clip_id": "aa11"}, "ref-1", "https://mill.example/in/x")
+    request = asking.submit_request(op_("timing"), {"clip_id": "aa11"}, "ref-1", "https://mill.example/in/x")
     assert (request.method, request.path, request.json) == ("GET", "/suno/act/timing/aa11", None)
     assert op_("timing").dedupe.grade == "A"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs import catalogue
-from jobs.catalogue import wire
+from jobs.catalogue import asking, wire
 from jobs.catalogue.outcomes import Answered, Rejected
 from jobs.catalogue.realtime import Broken, Talk
 
@@ -138,7 +138,7 @@ def finished(response: dict[str, Any], *, audio: bytes = b"") -> Any:
     talk.hear({"type": "response.done", "response": response})
     op = catalogue.find("openai.realtime")
     assert op is not None
-    return wire.read_submit(op, 200, {}, json.dumps(talk.result).encode(), wire.Asked({"text": "x"}))
+    return wire.read_submit(op, 200, {}, json.dumps(talk.result).encode(), asking.Asked({"text": "x"}))
 
 
 @pytest.mark.parametrize(

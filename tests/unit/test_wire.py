@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import catalogue
-from jobs.catalogue import answers, wire
+from jobs.catalogue import answers, asking, wire
 from jobs.catalogue.outcomes import Accepted, Answered, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
 from jobs.catalogue.spec import Operation
 
@@ -637,7 +637,7 @@ def test_a_replicate_model_may_put_out_anything(output: Any, expected: list[dict
 
 # One request for many tasks -----------------------------------------------------------------------------------------------
 
-ASKED = {name: wire.Asked({}, name) for name in ("t1", "t2", "t3", "t4")}
+ASKED = {name: asking.Asked({}, name) for name in ("t1", "t2", "t3", "t4")}
 
 
 def test_a_batch_answer_is_read_task_by_task_and_leaves_out_what_it_leaves_out() -> None:
@@ -673,7 +673,7 @@ def test_a_batch_answer_of_any_shape_names_only_the_tasks_it_names(data: Any) ->
 
 
 def test_a_batch_request_names_its_tasks_in_the_body() -> None:
-    request = wire.batch_poll_request(op_("suno.music"), ["t1", "t2"])
+    request = asking.batch_poll_request(op_("suno.music"), ["t1", "t2"])
     assert (request.method, request.path, request.json) == ("POST", "/suno/fetch", {"ids": ["t1", "t2"], "action": "MUSIC"})
 
 
@@ -704,9 +704,9 @@ def test_a_look_up_finds_the_task_or_says_that_it_saw_nothing_or_could_not_look(
 
 def test_only_what_can_be_searched_has_a_look_up() -> None:
     assert {name for name in ALL if op_(name).dedupe.grade == "B"} == {"kling.text_to_video"}
-    assert wire.lookup_request(op_("kling.text_to_video"), "a/b").path == "/kling/v1/videos/text2video/a%2Fb"
+    assert asking.lookup_request(op_("kling.text_to_video"), "a/b").path == "/kling/v1/videos/text2video/a%2Fb"
     with pytest.raises(ValueError, match="no way to look"):
-        wire.lookup_request(op_("suno.music"), "x")
+        asking.lookup_request(op_("suno.music"), "x")
 
 
 # Requests -----------------------------------------------------------------------------------------------------------------
@@ -740,14 +740,14 @@ def test_the_paid_call_says_what_was_asked_and_what_we_always_say(
     name: str, given_input: dict[str, Any], path: str, sent: dict[str, Any]
 ) -> None:
     kept = json.loads(json.dumps(given_input))
-    request = wire.submit_request(op_(name), given_input, "ref-1")
+    request = asking.submit_request(op_(name), given_input, "ref-1")
     assert (request.method, request.path, request.json) == ("POST", path, sent)
     assert given_input == kept, "the job's own input stays as it is"
 
 
 @pytest.mark.parametrize("name", ASYNC)
 def test_a_task_id_is_quoted_before_it_becomes_a_path(name: str) -> None:
-    assert wire.poll_request(op_(name), wire.Asked({}, "a/b?c")).path.endswith("/a%2Fb%3Fc")
+    assert asking.poll_request(op_(name), asking.Asked({}, "a/b?c")).path.endswith("/a%2Fb%3Fc")
 
 
 # What is said of it -------------------------------------------------------------------------------------------------------
