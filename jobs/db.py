@@ -10,16 +10,18 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy import BigInteger, create_engine, event
+from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session
 from sqlmodel.sql.sqltypes import UTCDateTime
 
@@ -27,6 +29,25 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 _SQLITE_TIME = "%Y-%m-%d %H:%M:%S.%f"
 
 Clock = Callable[[], datetime]
+
+_MILLIONTH = Decimal("0.000001")
+
+
+class Money(TypeDecorator[Decimal]):
+    """USD as a Decimal of six places, kept as whole millionths: both databases add them up without ever making a float."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        if not isinstance(value, Decimal):
+            raise TypeError(f"an amount of money is a Decimal, not a {type(value).__name__}")
+        return int(value.quantize(_MILLIONTH).scaleb(6))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(int(value)).scaleb(-6)
 
 
 class after(FunctionElement[datetime]):

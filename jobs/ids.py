@@ -9,7 +9,7 @@ from typing import Literal
 
 import uuid_utils
 
-Prefix = Literal["job", "batch", "att", "art", "evt", "dlv", "ep", "key", "ten", "file"]
+Prefix = Literal["job", "batch", "att", "art", "evt", "dlv", "ep", "key", "ten", "file", "led"]
 
 
 def new_id(prefix: Prefix) -> str:

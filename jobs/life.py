@@ -13,14 +13,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
+from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col
 
 from jobs import view
 from jobs.db import after, now
 from jobs.ids import new_id
 from jobs.models import Artifact, Attempt, Batch, Delivery, Event, Job, Transition, WebhookEndpoint
+from jobs.queries import ledger
 from jobs.states import ACTIVE, DEFAULT_EVENTS, FINAL, MOVES, JobState
+
+#: What a job is that no queue has: it waits in SQL, and takes no place within any limit.
+NOT_HANDED_OUT: dict[str, Any] = {"released_at": None, "reserved": False, "key_name": None, "probe": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +64,23 @@ class Life:
         *,
         actor: str,
         if_fence: int | None = None,
+        only: ColumnElement[bool] | None = None,
         reason: str | None = None,
         **changes: Any,
     ) -> Moved | None:
         """Make the move `name` of MOVES, setting `changes` with it. None if the job was no longer where it starts from.
 
-        Every move but `claim` gives up the lease. A final state puts the job to rest. `if_fence`: only if that
-        is still the newest claim.
+        Every move but `claim` gives up the lease. A final state puts the job to rest, and `queued` back into the backlog.
+        `if_fence`: only if that is still the newest claim; `only`: only if this is true of it.
         """
         source = self._source(session, job_id, MOVES[name].sources)
         if source is None:
             return None
         return next(
-            iter(self.move_all(session, [job_id], name, source, actor=actor, if_fence=if_fence, reason=reason, **changes)), None
+            iter(
+                self.move_all(session, [job_id], name, source, actor=actor, if_fence=if_fence, only=only, reason=reason, **changes)
+            ),
+            None,
         )
 
     def move_all(
@@ -83,6 +92,7 @@ class Life:
         *,
         actor: str,
         if_fence: int | None = None,
+        only: ColumnElement[bool] | None = None,
         reason: str | None = None,
         **changes: Any,
     ) -> list[Moved]:
@@ -91,11 +101,16 @@ class Life:
         if source not in step.sources:
             raise ValueError(f"{name} does not leave {source}")
         values: dict[str, Any] = {"lease_owner": None} | changes | {"status": step.target, "version": Job.version + 1}
+        if step.target == JobState.QUEUED:
+            values |= NOT_HANDED_OUT | {"expire_at": _expires_unstarted()}
         if step.target in FINAL:
-            values |= {"finished_at": now(), "due_at": None, "lease_owner": None, "released_at": None}
+            values |= {"finished_at": now(), "due_at": None, "lease_owner": None} | NOT_HANDED_OUT
+            values.setdefault("actual_usd", ledger.cost())
         statement = update(Job).where(col(Job.id).in_(job_ids), col(Job.status) == source)
         if if_fence is not None:
             statement = statement.where(col(Job.fence) == if_fence)
+        if only is not None:
+            statement = statement.where(only)
         jobs = list(
             session.scalars(
                 statement.values(values).returning(Job),
@@ -104,6 +119,8 @@ class Life:
         )
         if not jobs:
             return []
+        if step.target in FINAL - {JobState.SUCCEEDED} and any(job.attempts for job in jobs):
+            self._let_follow(session, [job.id for job in jobs])
         history = {"name": name, "source": source, "target": step.target, "actor": actor, "reason": reason}
         session.execute(
             insert(Transition), [{**history, "job_id": job.id, "version": job.version, "fence": job.fence} for job in jobs]
@@ -130,6 +147,16 @@ class Life:
         data = view.batch_view(batch, count_by_status(session, batch_id))
         told = _Told(batch.tenant_id, batch.callback_url, None, {"batch_id": batch.id, "version": 0}, data)
         return self._record(session, "batch.completed", [told])[0]
+
+    @staticmethod
+    def _let_follow(session: Session, job_ids: Sequence[str]) -> None:
+        """What the provider may still be at work for, or may have charged, is looked after when its job has ended."""
+        session.execute(
+            update(Attempt)
+            .where(col(Attempt.job_id).in_(job_ids), col(Attempt.state).not_in(("rejected", "not_accepted", "not_sent")))
+            .values(due_at=now()),
+            execution_options={"synchronize_session": False},
+        )
 
     @staticmethod
     def _source(session: Session, job_id: str, sources: frozenset[JobState]) -> JobState | None:
@@ -201,6 +228,12 @@ class Life:
             due_at = session.execute(select(after(self.hint_s))).scalar_one()
             session.execute(insert(Delivery), [{**row, "due_at": due_at} for row in deliveries])
         return hints
+
+
+def _expires_unstarted() -> Any:
+    """When a job that has not started is ended for being late."""
+    start_by, deadline_at = col(Job.start_by), col(Job.deadline_at)
+    return case((start_by < deadline_at, start_by), else_=func.coalesce(deadline_at, start_by))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKeyConstraint, Index, UniqueConstraint, false, text
@@ -13,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
 
-from jobs.db import now
+from jobs.db import Money, now
 from jobs.states import ACTIVE, FINAL, JobState
 
 #: Written whole, never changed in place. None is SQL NULL, so constraints can speak of it.
@@ -48,6 +49,17 @@ class Tenant(SQLModel, table=True):
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)
     created_at: datetime = Field(sa_column_kwargs=_NOW)
+    #: Its share where there is not enough for all: 3 is served three times as often as 1.
+    weight: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    #: Units (`Job.units`) on their way to providers or at work there at once; null: no limit of its own.
+    max_running: int | None = None
+    #: Calls that submit a job or a batch, in any 60 seconds; null: as many as it likes.
+    submits_per_minute: int | None = None
+    #: Jobs that wait; null: as many as it likes.
+    max_queued: int | None = None
+    #: What it may spend in all, and on one day (UTC); null: no cap.
+    cap_usd: Decimal | None = Field(default=None, sa_type=Money)
+    cap_day_usd: Decimal | None = Field(default=None, sa_type=Money)
 
 
 class ApiKey(SQLModel, table=True):
@@ -59,6 +71,8 @@ class ApiKey(SQLModel, table=True):
     #: SHA-256, hex. A fast hash is right: the keys are 256 random bits.
     digest: str = Field(unique=True)
     note: str = ""
+    #: May pause, resume and see what concerns all tenants.
+    admin: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     created_at: datetime = Field(sa_column_kwargs=_NOW)
     revoked_at: datetime | None = None
 
@@ -83,6 +97,8 @@ class Batch(SQLModel, table=True):
     meta: dict[str, str] = Field(sa_column=Column("metadata", JsonType, nullable=False))
     #: The batch whose jobs that ended without success it asks for again.
     retry_of: str | None = None
+    #: What all its calls together may cost; null: no cap of its own.
+    max_cost_usd: Decimal | None = Field(default=None, sa_type=Money)
     created_at: datetime = Field(sa_column_kwargs=_NOW)
     canceled_at: datetime | None = None
     #: Set once, when its last job became final.
@@ -105,6 +121,10 @@ _IN_TURN = text("status = 'queued' AND due_at IS NOT NULL")
 _OPEN = text(_in("status", ACTIVE))
 _DUE = text("due_at IS NOT NULL")
 _RELEASED = text("released_at IS NOT NULL")
+_RESERVED = text("reserved")
+_EXPIRING = text("expire_at IS NOT NULL AND finished_at IS NULL")
+_TWIN = text("twin_of IS NOT NULL AND finished_at IS NULL")
+_REUSABLE = text("fingerprint IS NOT NULL AND status = 'succeeded'")
 
 
 class Job(SQLModel, table=True):
@@ -138,10 +158,46 @@ class Job(SQLModel, table=True):
     on_unknown: str = "hold"
     retry_of: str | None = None
 
-    #: Not to be started before; what the submitter asked for.
+    #: What else may be asked when this comes to nothing and costs nothing: [{"operation", "input"}], in order.
+    fallbacks: list[dict[str, Any]] | None = Field(default=None, sa_column=_json())
+    #: How many of them were taken; `operation`, `provider` and `input` are those of the last.
+    fallback: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    #: What was asked at first, once a fallback was taken: {"operation", "provider", "input"}.
+    asked: dict[str, Any] | None = Field(default=None, sa_column=_json())
+
+    #: The digest of operation and input: what is the same request. Null where nobody may share it.
+    fingerprint: str | None = None
+    #: The job that runs for both; this one gets its outputs.
+    twin_of: str | None = None
+
+    #: When it would have come, were priority a head start: the order of the backlog, whatever the time.
+    #: (Those of a program that did not know of it go first.)
+    rank_at: datetime = Field(sa_column_kwargs={**_NOW, "server_default": "1970-01-01 00:00:00.000000"})
+    #: What it counts for where the provider counts (a picture task of Kling counts its pictures).
+    units: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    #: The upstream key it was handed out with, by name; null while it waits.
+    key_name: str | None = None
+    #: It has its place within the limits and no attempt yet to hold it.
+    reserved: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    #: It was handed out while its provider or key was in doubt: what becomes of it decides.
+    probe: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+
+    #: The price list's word when it was accepted, and how it relates to the bill; null: unknown, which is not zero.
+    quoted_usd: Decimal | None = Field(default=None, sa_type=Money)
+    quote_kind: str | None = None
+    #: What it may cost; null: no cap of its own.
+    max_cost_usd: Decimal | None = Field(default=None, sa_type=Money)
+    #: What all its attempts have cost, once that is known of each.
+    actual_usd: Decimal | None = Field(default=None, sa_type=Money)
+
+    #: Not to be started before, and not after; what the submitter asked for.
     start_at: datetime | None = None
+    start_by: datetime | None = None
     due_at: datetime | None = Field(default=None, sa_column_kwargs={"default": None})
+    #: Wanted by then.
     deadline_at: datetime | None = None
+    #: When it is ended for being late: before its start by `start_by` and `deadline_at`, then later by the operation's grace.
+    expire_at: datetime | None = None
     #: When the dispatcher handed it to a queue (to be submitted, or to have its outputs fetched); null while it waits in SQL.
     released_at: datetime | None = None
     lease_owner: str | None = None
@@ -178,12 +234,13 @@ class Job(SQLModel, table=True):
         UniqueConstraint("batch_id", "custom_id"),
         Index("ix_job_tenant_id_id", "tenant_id", "id"),
         Index("ix_job_batch_id_status", "batch_id", "status"),
-        # The dispatcher's order: per modality and tenant, by priority, then by age.
+        # The dispatcher's lanes: jobs of one lane are under the same limits, and start in the order of their ranks.
         Index(
             "ix_job_backlog",
             "modality",
             "tenant_id",
-            text("priority DESC"),
+            "operation",
+            "rank_at",
             "id",
             postgresql_where=_IN_TURN,
             sqlite_where=_IN_TURN,
@@ -193,12 +250,11 @@ class Job(SQLModel, table=True):
         Index("ix_job_due", "status", "due_at", postgresql_where=_DUE, sqlite_where=_DUE),
         # The hot window: what was handed to the queue and has no answer of the provider yet.
         Index("ix_job_released", "modality", "tenant_id", postgresql_where=_RELEASED, sqlite_where=_RELEASED),
-        Index(
-            "ix_job_deadline",
-            "deadline_at",
-            postgresql_where=text("deadline_at IS NOT NULL AND finished_at IS NULL"),
-            sqlite_where=text("deadline_at IS NOT NULL AND finished_at IS NULL"),
-        ),
+        Index("ix_job_reserved", "tenant_id", postgresql_where=_RESERVED, sqlite_where=_RESERVED),
+        Index("ix_job_expire", "expire_at", postgresql_where=_EXPIRING, sqlite_where=_EXPIRING),
+        Index("ix_job_twins", "twin_of", postgresql_where=_TWIN, sqlite_where=_TWIN),
+        # Results that may be used again.
+        Index("ix_job_fingerprint", "tenant_id", "fingerprint", "finished_at", postgresql_where=_REUSABLE, sqlite_where=_REUSABLE),
     )
 
 
@@ -221,6 +277,7 @@ class Dependency(SQLModel, table=True):
 
 
 _NOT_SHARED = text("NOT shared")
+_HELD = text("held")
 ATTEMPT_STATES = ("sending", "accepted", "answered", "not_sent", "not_accepted", "rejected", "unknown")
 
 
@@ -237,6 +294,16 @@ class Attempt(SQLModel, table=True):
     n: int
     state: str = "sending"
     provider: str
+    tenant_id: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    operation: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    #: The upstream key it was sent with, by name: its task is asked after with the same.
+    key_name: str | None = None
+    units: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    #: The provider is at work for it, as far as anybody knows: it counts against the limits.
+    held: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    #: When to look at what it does although its job has ended (canceled, given up), and until when.
+    due_at: datetime | None = None
+    follow_until: datetime | None = None
     #: Our own random name for the call, sent along where the provider takes one.
     client_ref: str = Field(unique=True)
     #: The job's input with the values of other jobs in their places; null where it points at none.
@@ -255,11 +322,16 @@ class Attempt(SQLModel, table=True):
     outputs: list[dict[str, Any]] | None = Field(default=None, sa_column=_json())
     sent_at: datetime = Field(sa_column_kwargs=_NOW)
     answered_at: datetime | None = None
+    #: When the provider was done with it, as far as we saw.
+    ended_at: datetime | None = None
 
     __table_args__ = (
         CheckConstraint(_in("state", ATTEMPT_STATES), name="state_known"),
         CheckConstraint("state <> 'accepted' OR upstream_id IS NOT NULL", name="accepted_has_a_task"),
         UniqueConstraint("job_id", "n"),
+        Index("ix_attempt_held", "provider", postgresql_where=_HELD, sqlite_where=_HELD),
+        Index("ix_attempt_due", "due_at", postgresql_where=_DUE, sqlite_where=_DUE),
+        Index("ix_attempt_operation_sent_at", "operation", "sent_at"),
         Index(
             "uq_attempt_provider_upstream_id",
             "provider",
@@ -294,6 +366,156 @@ class Artifact(SQLModel, table=True):
         CheckConstraint("size_bytes > 0", name="not_empty"),
         CheckConstraint("length(sha256) = 64", name="sha256_whole"),
     )
+
+
+LEDGER_KINDS = ("quote", "reserve", "settle", "refund")
+_CLOSING = text("kind IN ('settle', 'refund')")
+
+
+class LedgerEntry(SQLModel, table=True):
+    """One line about the money of one attempt, append-only.
+
+    quote: what the price list says. reserve: what is set aside with the intent to call. Then one of two, once: settle, what the
+    call has cost, or refund, it has cost nothing. An amount that nobody knows is null. What is neither settled nor refunded is
+    open: the provider may or may not charge it.
+    """
+
+    __tablename__ = "ledger_entry"
+    id: str = Field(primary_key=True)
+    attempt_id: str = Field(foreign_key="attempt.id")
+    kind: str
+    tenant_id: str = Field(foreign_key="tenant.id")
+    job_id: str = Field(foreign_key="job.id", index=True)
+    batch_id: str | None = None
+    operation: str
+    key_name: str | None = None
+    usd: Decimal | None = Field(default=None, sa_type=Money)
+    #: settle and refund: the reserve that is not set aside any more.
+    freed_usd: Decimal | None = Field(default=None, sa_type=Money)
+    #: The day (UTC, YYYY-MM-DD) of the call: all entries of an attempt belong to it.
+    day: str
+    note: str | None = None
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+
+    __table_args__ = (
+        CheckConstraint(_in("kind", LEDGER_KINDS), name="kind_known"),
+        CheckConstraint("usd IS NULL OR usd >= 0", name="no_negative_amounts"),
+        UniqueConstraint("attempt_id", "kind"),
+        # Whoever closes an attempt second finds it closed: nothing is charged and given back, or charged twice.
+        Index("uq_ledger_entry_closed", "attempt_id", unique=True, postgresql_where=_CLOSING, sqlite_where=_CLOSING),
+        Index("ix_ledger_entry_tenant_id_day", "tenant_id", "day"),
+        Index(
+            "ix_ledger_entry_batch_id",
+            "batch_id",
+            postgresql_where=text("batch_id IS NOT NULL"),
+            sqlite_where=text("batch_id IS NOT NULL"),
+        ),
+    )
+
+
+class Limit(SQLModel, table=True):
+    """How much may be under way at once, or started in a time, of whatever fits all of its selectors (null fits all)."""
+
+    __tablename__ = "limit_rule"
+    #: Its selectors in words, `provider=kling key=*`: what is set again replaces what was there.
+    scope: str = Field(primary_key=True)
+    provider: str | None = None
+    operation: str | None = None
+    key_name: str | None = None
+    tenant_id: str | None = Field(default=None, foreign_key="tenant.id")
+    #: Holds for each upstream key by itself (`key=*`).
+    each_key: bool = False
+    #: Units at once.
+    concurrency: int | None = None
+    #: Starts, spread evenly.
+    per_second: float | None = None
+    per_minute: float | None = None
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+
+    __table_args__ = (
+        CheckConstraint("concurrency IS NULL OR concurrency > 0", name="some_at_once"),
+        CheckConstraint("per_second IS NULL OR per_second > 0", name="some_a_second"),
+        CheckConstraint("per_minute IS NULL OR per_minute > 0", name="some_a_minute"),
+        CheckConstraint("concurrency IS NOT NULL OR per_second IS NOT NULL OR per_minute IS NOT NULL", name="limits_something"),
+        CheckConstraint("NOT (each_key AND key_name IS NOT NULL)", name="one_key_or_each"),
+    )
+
+
+class Bucket(SQLModel, table=True):
+    """Tokens left of a rate, as of a moment."""
+
+    __tablename__ = "bucket"
+    name: str = Field(primary_key=True)
+    tokens: float
+    at: datetime = Field(sa_column_kwargs=_NOW)
+
+
+class Ring(SQLModel, table=True):
+    """Deficit round robin among the tenants that wait for one modality: whose turn it is, and what each has left of its last."""
+
+    __tablename__ = "ring"
+    modality: str = Field(primary_key=True)
+    turn: str | None = None
+    deficits: dict[str, float] = Field(sa_column=_json(nullable=False))
+
+
+PAUSABLE = ("provider", "operation", "tenant", "key")
+
+
+class Pause(SQLModel, table=True):
+    """Nothing new is started of this; what is under way goes on."""
+
+    __tablename__ = "pause"
+    #: `kind:name`, for a key that is refused one operation `key:name operation:…`.
+    scope: str = Field(primary_key=True)
+    kind: str
+    name: str
+    #: kind key: only this operation.
+    operation: str | None = None
+    reason: str
+    actor: str
+    #: Made by us, of what the provider said: one job tries again from time to time, and its success ends the pause.
+    automatic: bool = False
+    probe_at: datetime | None = None
+    created_at: datetime = Field(sa_column_kwargs=_NOW)
+
+    __table_args__ = (
+        CheckConstraint(_in("kind", PAUSABLE), name="kind_known"),
+        CheckConstraint("probe_at IS NULL OR automatic", name="people_are_not_overruled"),
+    )
+
+
+class Gate(SQLModel, table=True):
+    """A provider in doubt, as one upstream key sees it: it asked for patience, or fails. No row: all is well.
+
+    `jobs.manners` says what follows from what. `closed_until`: nothing is sent before. Then at most `allow` calls are on their
+    way at once, more with each success.
+    """
+
+    __tablename__ = "gate"
+    provider: str = Field(primary_key=True)
+    key_name: str = Field(primary_key=True)
+    cause: str
+    #: Refusals in a row with no success in between, and failures.
+    throttled: int = 0
+    failures: int = 0
+    closed_until: datetime | None = None
+    allow: float
+    #: Up to here `allow` doubles; beyond it grows by one a round, to find out gently how much is too much.
+    ceiling: float
+    #: Calls that may still be made in vain: a tenth of those that were not.
+    budget: float
+    refused_at: datetime = Field(sa_column_kwargs=_NOW)
+
+
+class Balance(SQLModel, table=True):
+    """What the gateway last said of an upstream key's account."""
+
+    __tablename__ = "balance"
+    key_name: str = Field(primary_key=True)
+    usd: Decimal | None = Field(default=None, sa_type=Money)
+    error: str | None = None
+    at: datetime = Field(sa_column_kwargs=_NOW)
 
 
 class Transition(SQLModel, table=True):

@@ -22,6 +22,9 @@ MOST_ODDITIES = 60
 #: Refusals for the moment (no capacity) of a submit before the job fails. Rate limits do not count: they pass.
 MOST_BUSY = 10
 
+#: Times that a job is put back because no key may do what it asks (403), before it is the job that nobody may ask.
+MOST_REFUSED_KEYS = 3
+
 #: Tries at fetching one job's outputs, and fresh addresses asked for when links died.
 MOST_COLLECT_TRIES = 8
 

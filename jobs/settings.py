@@ -17,7 +17,17 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from jobs.states import MODALITIES
@@ -28,6 +38,26 @@ ENV_FILE = ".env"
 
 class SettingsError(Exception):
     """One or more settings are unknown or impossible; the message has a line for each."""
+
+
+_COMETAPI = "https://api.cometapi.com"
+_COMETAPI_BALANCE = "https://query.cometapi.com/user/quota"
+
+#: What the one key of `COMETAPI_KEY` is called, and what goes for a key where there is none.
+DEFAULT_KEY = "default"
+_KEY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+class UpstreamKey(BaseModel):
+    """One of several keys of the gateway."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: SecretStr
+    #: Its share of the work beside the others.
+    weight: float = Field(1.0, gt=0, le=1000)
+    #: Providers it is for; none: all.
+    providers: tuple[str, ...] = ()
 
 
 class Settings(BaseSettings):
@@ -47,15 +77,31 @@ class Settings(BaseSettings):
         "", description="file:///folder or s3://bucket/prefix?endpoint_url=…&region=…; empty: a folder in `data`"
     )
     public_url: str = Field("http://127.0.0.1:8080", description="where clients and receivers reach the API; links start with it")
-    upstream_url: str = Field("https://api.cometapi.com", description="the gateway that does the work")
+    upstream_url: str = Field(_COMETAPI, description="the gateway that does the work")
     upstream_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("MEDIAMILL_UPSTREAM_KEY", "COMETAPI_KEY"),
-        description="the gateway's API key; COMETAPI_KEY is read as well",
+        description="the gateway's API key, called `default`; COMETAPI_KEY is read as well",
+    )
+    upstream_keys: Annotated[dict[str, UpstreamKey], NoDecode] = Field(
+        default_factory=dict,
+        description='several keys by name, JSON: {"main": {"key": "sk-…", "weight": 3, "providers": ["kling"]}}; '
+        "weight 1 and all providers where it does not say so",
+    )
+    balance_url: str = Field(
+        "",
+        description=f"where the balance of a key is asked for, as on {_COMETAPI_BALANCE}, which is the default with CometAPI only; "
+        "none: nowhere",
+    )
+    low_balance_usd: Decimal | None = Field(
+        None, ge=0, description="a key whose account holds less is paused until it holds more; empty: none is paused"
     )
 
+    prices: Path | None = Field(
+        None, description="a TOML file of your own prices; they go before the list's (docs/how-to/know-what-it-costs.md)"
+    )
     gateway_discount: Decimal = Field(
-        Decimal("0.8"), gt=0, le=1, description="what the gateway takes of an official price; for quotes of `?dry_run=true`"
+        Decimal("0.8"), gt=0, le=1, description="what the gateway takes of an official price: 0.8 is a fifth off"
     )
 
     # Who may come in, and how receivers know us -----------------------------------------------------------------------
@@ -86,6 +132,9 @@ class Settings(BaseSettings):
         default_factory=dict, description='`window` for single modalities, JSON: {"video": 200}'
     )
     collect_window: int = Field(16, ge=1, le=10_000, description="jobs of one modality whose outputs are fetched at once")
+    ageing_s: float = Field(
+        60, ge=1, le=86_400, description="a job that has waited so long counts as one of the next higher priority"
+    )
     poll_batch: int = Field(200, ge=1, le=1000, description="jobs asked for by one poll task")
 
     # Times, in seconds ------------------------------------------------------------------------------------------------
@@ -158,9 +207,11 @@ class Settings(BaseSettings):
             raise ValueError("must start with file:// or s3://")
         return value
 
-    @field_validator("public_url", "upstream_url")
+    @field_validator("public_url", "upstream_url", "balance_url")
     @classmethod
-    def _http(cls, value: str) -> str:
+    def _http(cls, value: str, info: ValidationInfo) -> str:
+        if info.field_name == "balance_url" and value in ("", "none"):
+            return value
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http:// or https:// address")
@@ -178,6 +229,29 @@ class Settings(BaseSettings):
     def _whsec(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith("whsec_"):
             raise ValueError("must start with whsec_ (`mediamill config --new-secret` makes one)")
+        return value
+
+    @field_validator("upstream_keys", mode="before")
+    @classmethod
+    def _read_keys(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError('must be JSON like {"main": {"key": "sk-…"}}') from None
+
+    @field_validator("upstream_keys")
+    @classmethod
+    def _keys(cls, value: dict[str, UpstreamKey]) -> dict[str, UpstreamKey]:
+        from jobs import catalogue  # takes a second, and few installations have several keys
+
+        known = {operation.provider for operation in catalogue.all_operations().values()}
+        for name, key in value.items():
+            if not _KEY_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name for a key: small letters, digits, - and _, at most 40")
+            if strange := set(key.providers) - known:
+                raise ValueError(f"{sorted(strange)[0]!r} is no provider; there are {', '.join(sorted(known))}")
         return value
 
     @field_validator("windows", mode="before")
@@ -201,18 +275,42 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _embedded_places(self) -> Self:
+    def _depending_defaults(self) -> Self:
         data = self.data.absolute()
-        # Frozen for everyone else; these two are defaults that depend on another setting.
+        # Frozen for everyone else; these are defaults that depend on another setting.
         if not self.database_url:
             object.__setattr__(self, "database_url", f"sqlite:///{data / 'mediamill.db'}")
         if not self.storage_url:
             object.__setattr__(self, "storage_url", f"file://{data / 'media'}")
+        if not self.balance_url and self.upstream_url == _COMETAPI:
+            object.__setattr__(self, "balance_url", _COMETAPI_BALANCE)
+        elif self.balance_url == "none":
+            object.__setattr__(self, "balance_url", "")
         return self
 
     def window_of(self, modality: str) -> int:
         """How many jobs of this modality may be between release and the provider's answer."""
         return self.windows.get(modality, self.window)
+
+    def keys_of(self, provider: str) -> dict[str, float]:
+        """The names of the upstream keys that may be used for this provider, with their weights."""
+        named = {name: key.weight for name, key in self.upstream_keys.items() if not key.providers or provider in key.providers}
+        if DEFAULT_KEY not in self.upstream_keys and (self.upstream_key is not None or not self.upstream_keys):
+            named[DEFAULT_KEY] = 1.0
+        return named
+
+    def named_keys(self) -> dict[str, SecretStr]:
+        """Every upstream key by its name; none where there is none."""
+        named = {name: key.key for name, key in self.upstream_keys.items()}
+        return named if self.upstream_key is None else {DEFAULT_KEY: self.upstream_key} | named
+
+    def key_named(self, name: str | None) -> SecretStr | None:
+        """The upstream key of this name. One that is gone from the settings is replaced by one that is there."""
+        if name in self.upstream_keys:
+            return self.upstream_keys[name].key
+        if self.upstream_key is not None or not self.upstream_keys:
+            return self.upstream_key
+        return next(iter(self.upstream_keys.values())).key
 
     @property
     def embedded_database(self) -> bool:
@@ -227,6 +325,7 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         problems += [_explain(detail) for detail in error.errors()]
     else:
+        problems += _wrong_prices(settings.prices)
         if not problems:
             return settings
     raise SettingsError("\n".join(problems))
@@ -248,11 +347,24 @@ def _unknown_names() -> list[str]:
     return problems
 
 
+def _wrong_prices(file: Path | None) -> list[str]:
+    """What is wrong with the operator's price list: found at the start, not by the first job that is priced."""
+    if file is None:
+        return []
+    from jobs import pricing  # brings the catalogue, and few installations have prices of their own
+
+    try:
+        pricing.in_force(file)
+    except pricing.PricesWrong as error:
+        return [f"{variable('prices')}: {line}" for line in str(error).splitlines()]
+    return []
+
+
 def _explain(detail: Any) -> str:
     location = detail["loc"][0] if detail["loc"] else ""
     field = Settings.model_fields.get(str(location))
     name = str(location) if str(location).isupper() else variable(str(location))
-    secret = field is not None and "SecretStr" in str(field.annotation)
+    secret = field is not None and any(word in str(field.annotation) for word in ("SecretStr", "UpstreamKey"))
     # An address is shown without the password in it.
     value = "(hidden)" if secret else re.sub(r"://[^@/]*@", "://***@", repr(detail["input"]))[:80]
     reason = detail["msg"].removeprefix("Value error, ")

@@ -48,6 +48,8 @@ MOVES: dict[str, Move] = {
     "claim": Move(frozenset({S.QUEUED}), S.SUBMITTING),
     # The provider surely has not taken it: not sent, or refused for the moment.
     "requeue": Move(frozenset({S.SUBMITTING}), S.QUEUED),
+    # What was asked first came to nothing and cost nothing: the next of the job's `fallbacks` is asked instead.
+    "fallback": Move(frozenset({S.QUEUED, S.SUBMITTING, S.RUNNING}), S.QUEUED),
     # From unknown: the look-up found the task, or a person named it.
     "accept": Move(frozenset({S.SUBMITTING, S.UNKNOWN}), S.RUNNING, "job.running"),
     # A synchronous answer is safe in storage; what is left is taking it apart.
@@ -60,6 +62,8 @@ MOVES: dict[str, Move] = {
     # The links died before we had the bytes: ask the provider for fresh ones.
     "repoll": Move(frozenset({S.COLLECTING}), S.RUNNING),
     "finish": Move(frozenset({S.COLLECTING}), S.SUCCEEDED, "job.succeeded"),
+    # An equal job has run for both: its outputs are this one's as well.
+    "share": Move(frozenset({S.QUEUED}), S.SUCCEEDED, "job.succeeded"),
     "fail": Move(ACTIVE, S.FAILED, "job.failed"),
     "cancel": Move(ACTIVE, S.CANCELED, "job.canceled"),
     "expire": Move(ACTIVE, S.EXPIRED, "job.expired"),

@@ -9,15 +9,17 @@ import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jsonschema_rs
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from sqlalchemy import insert, select
 from sqlmodel import Session
 
-from jobs import catalogue, references
+from jobs import catalogue, pricing, references
 from jobs.catalogue import blanks
 from jobs.catalogue.spec import Operation
 from jobs.db import now
@@ -26,8 +28,11 @@ from jobs.models import Job
 from jobs.queries import chains
 from jobs.references import Malformed, Reference
 from jobs.states import EVENT_TYPES, FINAL, JOB_EVENTS, JobState
+from jobs.view import amount
 
 _SHOWN_CHARS = 64
+#: The default of the setting `ageing_s`.
+DEFAULT_AGEING_S = 60.0
 #: Unknown fields named one by one; whoever sends more has another problem.
 _MOST_UNKNOWN = 20
 
@@ -56,6 +61,31 @@ MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
 
 
+def _as_decimal(value: Any) -> Any:
+    """Money as text or as a whole number: a fraction in JSON is a float by the time anybody reads it, and 0.1 is none of those."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError('must be an amount of USD as text, like "2.50"')
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise ValueError('must be an amount of USD as text, like "2.50"') from None
+
+
+#: At most a million, to a millionth.
+UsdAmount = Annotated[
+    Decimal, BeforeValidator(_as_decimal), Field(ge=0, le=1_000_000, decimal_places=6, allow_inf_nan=False, strict=False)
+]
+
+
+class Fallback(BaseModel):
+    """What else may be asked."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    operation: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    input: dict[str, Any]
+
+
 class JobRequest(BaseModel):
     """What a submitter may say of a job. Only `operation` and `input` are required."""
 
@@ -68,17 +98,20 @@ class JobRequest(BaseModel):
     metadata: Metadata = Field(default_factory=dict)
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     start_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    start_by: Annotated[AwareDatetime, Field(strict=False)] | None = None
     deadline_s: Annotated[float, Field(gt=0, le=604_800)] | None = None
     on_unknown: Literal["hold", "retry", "fail"] = "hold"
-    fallbacks: Annotated[list[dict[str, Any]], Field(max_length=8)] | None = None
+    fallbacks: Annotated[list[Fallback], Field(max_length=8)] | None = None
+    max_cost_usd: UsdAmount | None = None
     custom_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
 
 
 class Checked(NamedTuple):
-    """A request without problems, what it asks, and the jobs it points at by the names it gave them."""
+    """A request without problems, what it asks and is quoted, and the jobs it points at by the names it gave them."""
 
     request: JobRequest
     operation: Operation
+    quote: pricing.Quote
     needs: tuple[str, ...] = ()
 
 
@@ -86,6 +119,9 @@ class Checked(NamedTuple):
 CallbackCheck = Callable[[str], Problem | None]
 #: Says which of these uploaded files the tenant does not have.
 FilesMissing = Callable[[set[str]], set[str]]
+#: Says what a call costs.
+Price = Callable[[Operation, Mapping[str, Any]], pricing.Quote]
+_BY_THE_LIST: Price = partial(pricing.quote, discount=Decimal("0.8"))
 #: Says in which state these jobs of the tenant are. One that is left out is no job of the tenant.
 StatesOf = Callable[[set[str]], Mapping[str, JobState]]
 
@@ -95,6 +131,7 @@ def check(
     *,
     callback: CallbackCheck,
     files_missing: FilesMissing,
+    price: Price = _BY_THE_LIST,
     states_of: StatesOf | None = None,
     default_callback: str | None = None,
 ) -> Checked:
@@ -111,10 +148,8 @@ def check(
     if operation is None:
         problems.append(Problem("operation", "unknown_operation", _unknown_operation(request.operation)))
     else:
-        problems += input_problems(operation, request.input)
-        problems += _files_problems(request.input, files_missing)
-        if states_of is not None:
-            problems += _needs_problems(request.input, states_of)
+        problems += _asked_problems(operation, request.input, files_missing, states_of)
+        problems += _fallback_problems(operation, request.fallbacks or (), files_missing, states_of)
     if request.callback_url is not None and (problem := callback(request.callback_url)):
         problems.append(problem)
     problems += [
@@ -122,21 +157,64 @@ def check(
         for name in request.events or ()
         if name not in EVENT_TYPES
     ]
-    if request.fallbacks:
-        problems.append(
-            Problem("fallbacks", "fallbacks_unsupported", "fallbacks are not available in this version; leave the field out")
-        )
+    if request.start_by is not None and request.start_at is not None and request.start_by <= request.start_at:
+        problems.append(Problem("start_by", "out_of_range", "must be later than start_at: the job could never start"))
     if problems or operation is None:
         raise Refused(problems)
+    quote = price(operation, request.input)
+    if problem := _cost_problem(request.max_cost_usd, quote):
+        raise Refused([problem])
     if request.callback_url is None and default_callback is not None:
         request = request.model_copy(update={"callback_url": default_callback})
-    return Checked(request, operation, tuple(references.names(request.input)))
+    return Checked(request, operation, quote, tuple(dict.fromkeys(_named(request))))
+
+
+def _named(request: JobRequest) -> Iterator[str]:
+    """The jobs that the request points at, its fallbacks included: they are waited for alike."""
+    yield from references.names(request.input)
+    for one in request.fallbacks or ():
+        yield from references.names(one.input)
+
+
+def _cost_problem(most: Decimal | None, quote: pricing.Quote) -> Problem | None:
+    if most is None:
+        return None
+    if quote.usd is None:
+        msg = f"cannot be kept: the price is not known ({quote.why}); leave it out, or have the operator name the price"
+        return Problem("max_cost_usd", "price_unknown", msg)
+    if quote.usd > most:
+        return Problem("max_cost_usd", "over_cap", f"is less than what the job is quoted: {amount(quote.usd)} USD ({quote.kind})")
+    return None
+
+
+def _fallback_problems(
+    operation: Operation, fallbacks: Iterable[Fallback], files_missing: FilesMissing, states_of: StatesOf | None
+) -> Iterator[Problem]:
+    for n, one in enumerate(fallbacks):
+        other = catalogue.find(one.operation)
+        if other is None:
+            yield Problem(f"fallbacks[{n}].operation", "unknown_operation", _unknown_operation(one.operation))
+        elif other.modality != operation.modality:
+            msg = f"makes {other.modality}, and the job asks for {operation.modality}"
+            yield Problem(f"fallbacks[{n}].operation", "modality_mismatch", msg)
+        else:
+            for problem in _asked_problems(other, one.input, files_missing, states_of):
+                yield problem._replace(loc=f"fallbacks[{n}].{problem.loc}")
+
+
+def _asked_problems(
+    operation: Operation, given: dict[str, Any], files_missing: FilesMissing, states_of: StatesOf | None
+) -> Iterator[Problem]:
+    yield from input_problems(operation, given)
+    yield from _files_problems(given, files_missing)
+    if states_of is not None:
+        yield from _needs_problems(given, states_of)
 
 
 def rows(tenant_id: str, checked: Iterable[Checked], *, batch_id: str | None = None, first_line: int = 1) -> list[dict[str, Any]]:
     """The requests as rows for `store`."""
     made = []
-    for line, (request, operation, needs) in enumerate(checked, start=first_line):
+    for line, (request, operation, quote, needs) in enumerate(checked, start=first_line):
         made.append(
             {
                 "id": new_id("job"),
@@ -156,7 +234,15 @@ def rows(tenant_id: str, checked: Iterable[Checked], *, batch_id: str | None = N
                 "events": request.events,
                 "on_unknown": request.on_unknown,
                 "start_at": request.start_at.astimezone(UTC) if request.start_at else None,
+                "start_by": request.start_by.astimezone(UTC) if request.start_by else None,
                 "deadline_s": request.deadline_s,
+                "fallbacks": [one.model_dump() for one in request.fallbacks] if request.fallbacks else None,
+                "units": operation.units_of(request.input),
+                "max_cost_usd": request.max_cost_usd,
+                "quoted_usd": quote.usd,
+                "quote_kind": quote.kind and quote.kind.value,
+                "fingerprint": None,
+                "twin_of": None,
                 "needs": list(needs),
             }
         )
@@ -167,30 +253,55 @@ def rows(tenant_id: str, checked: Iterable[Checked], *, batch_id: str | None = N
 _NOT_COLUMNS = {"deadline_s", "needs"}
 
 
-def store(session: Session, made: list[dict[str, Any]]) -> None:
+def fingerprint(row: Mapping[str, Any]) -> str:
+    """The digest of what a row asks: equal where the same request can serve both.
+
+    What would be asked instead belongs to it: it may be what the result comes from.
+    """
+    asked = [row["operation"], row["input"]]
+    return request_hash([*asked, row["fallbacks"]] if row["fallbacks"] else asked)
+
+
+def store(
+    session: Session, made: list[dict[str, Any]], *, ageing_s: float = DEFAULT_AGEING_S, moment: datetime | None = None
+) -> None:
     """Insert job rows, grouped so that each group is one statement run many times.
 
     `needs` holds ids of jobs. A row whose needs have not all succeeded is stored without a time to start, and waits for them;
-    they may be inserted later in the same transaction.
+    they may be inserted later in the same transaction. So does a row with `twin_of`, for that job. `moment`: now, by the
+    database's clock, for whoever has asked it already.
     """
     if not made:
         return
     # executemany takes values, not SQL expressions: the database's clock is asked once for all of them.
-    moment = session.execute(select(now())).scalar_one()
+    moment = moment or session.execute(select(now())).scalar_one()
     waits_for = _open_needs(session, made)
     session.execute(
         insert(Job),
         [
             {name: value for name, value in row.items() if name not in _NOT_COLUMNS}
-            | {
-                "created_at": moment,
-                "due_at": None if row["id"] in waits_for else max(row["start_at"] or moment, moment),
-                "deadline_at": None if row["deadline_s"] is None else moment + timedelta(seconds=row["deadline_s"]),
-            }
+            | {"created_at": moment, "due_at": None if _waits(row, waits_for) else max(row["start_at"] or moment, moment)}
+            | _times(row, moment, ageing_s)
             for row in made
         ],
     )
     chains.add(session, waits_for)
+
+
+def _waits(row: dict[str, Any], waits_for: Mapping[str, Any]) -> bool:
+    return row["id"] in waits_for or row.get("twin_of") is not None
+
+
+def _times(row: dict[str, Any], moment: datetime, ageing_s: float) -> dict[str, Any]:
+    deadline_at = None if row["deadline_s"] is None else moment + timedelta(seconds=row["deadline_s"])
+    # A twin does not start at all: it is in time when its result is.
+    start_by = None if row.get("twin_of") else row.get("start_by")
+    return {
+        "deadline_at": deadline_at,
+        "expire_at": min((end for end in (deadline_at, start_by) if end is not None), default=None),
+        # A priority is a head start: whoever has waited long enough is before it, and the order is the same at any time.
+        "rank_at": max(row["start_at"] or moment, moment) - timedelta(seconds=row["priority"] * ageing_s),
+    }
 
 
 def _open_needs(session: Session, made: list[dict[str, Any]]) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from jobs import references
@@ -38,20 +39,32 @@ def instant(value: datetime | None) -> str | None:
     return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def amount(value: Decimal | None) -> str | None:
+    """USD as text, to the cent or as much finer as it is: 100.00, 0.0135. What is not known is null, never zero."""
+    if value is None:
+        return None
+    whole, _, fraction = format(value, "f").partition(".")
+    return f"{whole}.{fraction.rstrip('0'):0<2}"
+
+
 def job_view(
     job: Job, artifacts: Iterable[Artifact] = (), attempt: Attempt | None = None, *, link: Linker, link_ttl_s: int
 ) -> dict[str, Any]:
-    """The job as the API answers it and as webhooks carry it."""
+    """The job as the API answers it and as webhooks carry it.
+
+    It shows what was asked; where a fallback was taken, `served_by` says what was asked in its place.
+    """
+    asked = job.asked or {"operation": job.operation, "provider": job.provider, "input": job.input}
     expires_at = instant(datetime.now(UTC) + timedelta(seconds=link_ttl_s))
     return {
         "id": job.id,
         "object": "job",
-        "operation": job.operation,
+        "operation": asked["operation"],
         "modality": job.modality,
-        "provider": job.provider,
+        "provider": asked["provider"],
         "status": str(job.status),
         "progress": 1.0 if job.status == JobState.SUCCEEDED else job.progress,
-        "input": job.input,
+        "input": asked["input"],
         "metadata": job.meta,
         "custom_id": job.custom_id,
         "batch_id": job.batch_id,
@@ -59,10 +72,15 @@ def job_view(
         "callback_url": job.callback_url,
         "events": job.events,
         "on_unknown": job.on_unknown,
+        "fallbacks": job.fallbacks,
+        "served_by": _served_by(job) if job.asked else None,
+        # The equal job whose result this one has, or waits for.
+        "shared_from": job.twin_of,
         "attempts": job.attempts,
-        # Nothing else keeps a queued job from having a time to start.
+        # What its input points at; a twin points at nothing.
         "waits_for": references.names(job.input) if job.status == JobState.QUEUED and job.due_at is None else [],
         "start_at": instant(job.start_at),
+        "start_by": instant(job.start_by),
         "created_at": instant(job.created_at),
         "started_at": instant(job.started_at),
         "finished_at": instant(job.finished_at),
@@ -71,10 +89,18 @@ def job_view(
         "artifacts": [_artifact_view(artifact, link(artifact, link_ttl_s), expires_at) for artifact in artifacts],
         "output": job.output,
         "error": job.error,
-        # Prices are not known yet; an unknown price is null, never zero.
-        "cost": {"estimated_usd": None, "actual_usd": None},
+        "cost": {
+            "estimated_usd": amount(job.quoted_usd),
+            "kind": job.quote_kind,
+            "actual_usd": amount(job.actual_usd),
+            "max_usd": amount(job.max_cost_usd),
+        },
         "retry_of": job.retry_of,
     }
+
+
+def _served_by(job: Job) -> dict[str, Any]:
+    return {"operation": job.operation, "provider": job.provider, "fallback": job.fallback}
 
 
 def _artifact_view(artifact: Artifact, links: Links, expires_at: str | None) -> dict[str, Any]:
@@ -111,7 +137,9 @@ def batch_view(batch: Batch, by_status: Mapping[str, int]) -> dict[str, Any]:
         "counts": {"total": batch.total, **counts},
         "callback_url": batch.callback_url,
         "metadata": batch.meta,
+        "max_cost_usd": amount(batch.max_cost_usd),
         "created_at": instant(batch.created_at),
+        "canceled_at": instant(batch.canceled_at),
         "finished_at": instant(batch.finished_at),
         "retry_of": batch.retry_of,
     }

@@ -33,9 +33,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Refused for good; nothing was taken."""
+    """Refused for good; nothing was taken. `charged`: not refused, but done, and nothing to show for it."""
 
     error: JobError
+    charged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
+    """The task came to nothing. `charged`: the provider calls it done, and there is nothing to show for it."""
+
     error: JobError
     upstream_status: str | None = None
+    charged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

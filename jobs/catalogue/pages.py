@@ -24,7 +24,7 @@ _KINDS = {
     "sync": "one call brings the result; it may last minutes",
     "async": "a task is submitted, then asked after",
     "websocket": "a session is opened, and its one reply kept",
-    "repeat": "the same question is asked until the result is ready; nothing is bought by asking",
+    "repeat": "the same question is asked until the result is ready; asking again costs nothing more",
 }
 
 

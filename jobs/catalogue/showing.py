@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jobs.catalogue.spec import Deprecated, Operation
-from jobs.pricing import Price, price_list
+from jobs.pricing import Price, PriceList, price_list
 
 
 def chosen(
@@ -23,8 +23,8 @@ def chosen(
     ]
 
 
-def view(operation: Operation) -> dict[str, Any]:
-    """One operation as `GET /v1/operations/{name}` answers it."""
+def view(operation: Operation, prices: PriceList | None = None) -> dict[str, Any]:
+    """One operation as `GET /v1/operations/{name}` answers it, with the prices in force or those of the list."""
     whole = next((one for one in operation.deprecated if not one.models), None)
     return {
         "name": operation.name,
@@ -41,7 +41,7 @@ def view(operation: Operation) -> dict[str, Any]:
         "deprecated": _ending(whole) if whole else None,
         "deprecated_models": [{"models": list(one.models), **_ending(one)} for one in operation.deprecated if one.models],
         # Null where it is not known, which is not the same as free.
-        "price": [_rate(price) for price in price_list().prices(operation.name)] or None,
+        "price": [_rate(price) for price in (prices or price_list()).prices(operation.name)] or None,
         "lost_answer": _LOST_ANSWER[operation.dedupe.grade],
         "cancel": operation.cancel,
         "output_lifetime": operation.output_lifetime,
@@ -68,13 +68,13 @@ def _rate(price: Price) -> dict[str, Any]:
         "part": price.part,
         "doubt": price.doubt,
         "source": price.source,
-        "read": price.read.isoformat(),
+        "read": price.read.isoformat() if price.read else None,
     }
 
 
 def priced(price: dict[str, Any]) -> str:
     """A row of `price` in words: `0.042 USD per image (gpt-image-1; quality medium)`."""
-    rates = ", ".join(f"{usd} USD per {unit.replace('_', ' ')}" for unit, usd in price["usd"].items())
+    rates = ", ".join(f"{usd} USD per {unit.replace('_', ' ')}" for unit, usd in price["usd"].items() if usd != "0") or "free"
     where = [", ".join(price["models"]), *(f"{field} {' or '.join(values)}" for field, values in price["when"].items())]
     said = "; ".join(one for one in where if one)
     notes = "; ".join(one for one in (price["part"], price["doubt"]) if one)

@@ -7,6 +7,7 @@ into outcomes by them; nothing else reads them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -139,6 +140,8 @@ class Submit(Declared):
     client_ref: str | None = None
     #: Total time of the call in seconds; None: the setting `submit_total_s`.
     total_s: float | None = None
+    #: JMESPath over the input: how many units the provider counts the call for in its limits; None: one.
+    units: Expr | None = None
     #: The answer is the media itself, not JSON.
     raw: bool = False
     #: JMESPath over the input, true where the answer is plain text; it is read as the JSON `{"text": …}`.
@@ -185,6 +188,8 @@ class Poll(Declared):
     #: Seconds before the first look, then between looks: walks the list, repeats the last.
     every_s: tuple[float, ...] = (1, 1.5, 2, 3, 5, 8, 10)
     give_up_s: float
+    #: How long a job whose own deadline has passed is still waited for: it is paid already.
+    grace_s: float = 300
     #: "No such task" right after the submit is believed only after this long.
     visible_after_s: float = 60
     batch: BatchPoll | None = None
@@ -287,7 +292,7 @@ class Operation(Declared):
     input_schema: dict[str, Any]
     #: An input that runs as it stands.
     example: dict[str, Any]
-    #: None: nothing is bought; the first look at the result makes the gateway produce it, and looking again is harmless.
+    #: None: there is no call to make; the first look at the result makes the gateway produce it, and looking again is harmless.
     submit: Submit | None
     #: Where the task's id stands in the submit answer; empty for synchronous operations.
     task_id: Exprs = ()
@@ -347,6 +352,16 @@ class Operation(Declared):
         if self.submit.protocol == "realtime":
             return "websocket"
         return "sync" if self.poll is None else "async"
+
+    def units_of(self, given: Mapping[str, Any]) -> int:
+        """What a call with this input counts for in the provider's limits: a whole number from 1."""
+        counted = compiled(self.submit.units).search(given) if self.submit and self.submit.units else 1
+        return counted if isinstance(counted, int) and counted > 0 else 1
+
+    @property
+    def grace_s(self) -> float:
+        """Seconds for which a job past its deadline is still waited for, once the provider has it."""
+        return self.poll.grace_s if self.poll else 300.0
 
     @property
     def answers_raw(self) -> bool:

@@ -72,7 +72,7 @@ def read_submit(op: Operation, status: int, headers: Mapping[str, str], body: by
     if problem is None and 200 <= status < 300 and not error_in_200(op.errors, document):
         if op.synchronous:
             done = _done(op, document, asked)
-            return Answered(done, request_id) if isinstance(done, Done) else Rejected(done.error)
+            return Answered(done, request_id) if isinstance(done, Done) else Rejected(done.error, charged=True)
         task_id = text(first(op.task_id, document))
         if task_id is not None and _TASK_ID.fullmatch(task_id):
             word = text(first(op.poll.status, document)) if op.poll else None
@@ -115,7 +115,9 @@ def read_task(op: Operation, document: Any, asked: Asked = NOTHING_ASKED) -> Pol
             if holds(poll.not_ready, document):
                 return Running(word, progress)
             result = _done(op, document, asked)
-            return Done(result.outputs, result.values, word) if isinstance(result, Done) else Failed(result.error, word)
+            return (
+                Done(result.outputs, result.values, word) if isinstance(result, Done) else Failed(result.error, word, charged=True)
+            )
 
 
 def read_batch_poll(

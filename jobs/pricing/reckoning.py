@@ -12,7 +12,7 @@ from typing import Any, Literal
 from jobs.catalogue.spec import Operation
 from jobs.pricing import counting
 from jobs.pricing.counting import Artifact, Count, Unknown
-from jobs.pricing.tariff import LEFT_OPEN, Measure, Price, PriceList, price_list
+from jobs.pricing.tariff import LEFT_OPEN, Measure, Own, Price, PriceList, model_field, price_list
 from jobs.pricing.units import INPUTS, OUTPUTS, TOKENS, Unit
 
 #: The smallest amount of money there is.
@@ -41,7 +41,8 @@ class Line:
     factor: Decimal
     basis: Literal["official", "gateway"]
     source: str
-    read: date
+    #: When the source said so; None: the operator's own price.
+    read: date | None
 
     @property
     def total(self) -> Decimal:
@@ -127,16 +128,18 @@ def _fitting(
     operation: Operation, given: Mapping[str, Any], listed: PriceList, moment: str
 ) -> tuple[list[Price], Measure, dict[str, Any]]:
     """The rows that hold for this call, how it is measured, and its input as the provider takes it. Raises Unknown."""
-    known = listed.prices(operation.name)
-    if not known:
+    if not listed.prices(operation.name):
         raise Unknown("no price is known for this operation")
     measure = listed.measure(operation.name)
     whole = counting.taken(operation, measure, given)
-    if (reason := counting.beyond(measure.apart, whole)) is not None:
+    model = whole.get(model_field(operation))
+    rows = listed.prices_for(operation.name, model)
+    # Who says what a call costs has thought of what is in it.
+    flat = bool(rows) and all(isinstance(row, Own) and row.flat for row in rows)
+    if not flat and (reason := counting.beyond(measure.apart, whole)) is not None:
         raise Unknown(f"no price is known for {reason}")
-    rows = [row for row in known if not row.models or whole.get("model") in row.models]
     if not rows:
-        raise Unknown(f"no price is known for the model {whole.get('model')}")
+        raise Unknown(f"no price is known for the model {model}")
     rows = [row for row in rows if row.use in ("both", moment)]
     if not rows:
         raise Unknown("the price is known only after the call" if moment == "quote" else "the price is known only as an estimate")

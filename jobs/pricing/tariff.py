@@ -22,15 +22,18 @@ from jobs.pricing.usage import DIALECTS
 #: What means "the provider chooses" where a row says that it may.
 LEFT_OPEN = (None, "auto")
 
+#: Where an input names its model: the first of these that it has.
+_MODEL_FIELDS = ("model", "model_name", "mv")
+
 
 def _written_out(value: Any) -> Any:
     if not isinstance(value, str):
-        raise ValueError(f"an amount of money is written as text, not as {type(value).__name__}")
+        raise ValueError('an amount of money is written as text ("0.50"), so that none of it is lost')
     return value
 
 
-#: USD per unit. Zero is no price: what is free is said otherwise than by a slip of the pen.
-Usd = Annotated[Decimal, BeforeValidator(_written_out), Field(gt=0, allow_inf_nan=False)]
+#: USD per unit, at most a million. Zero is no price: what is free is said otherwise than by a slip of the pen.
+Usd = Annotated[Decimal, BeforeValidator(_written_out), Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Rates = Annotated[dict[Unit, Usd], Field(min_length=1)]
 Words = Annotated[str, Field(min_length=1)]
 
@@ -47,7 +50,7 @@ class Long(Row):
 
 
 class Price(Row):
-    """One row of the list; prices.toml says what its fields mean."""
+    """One row of a price list; prices.toml says what its fields mean."""
 
     operations: Annotated[tuple[str, ...], Field(min_length=1)]
     models: tuple[Words, ...] = ()
@@ -60,9 +63,9 @@ class Price(Row):
     use: Literal["both", "quote", "actual"] = "both"
     part: Words | None = None
     doubt: Words | None = None
-    source: Annotated[str, Field(pattern=r"^https://\S+")]
+    source: Words
     via: Words | None = None
-    read: date
+    read: date | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Price:
@@ -83,6 +86,22 @@ class Price(Row):
     def for_prompt_of(self, input_tokens: int) -> Mapping[Unit, Decimal]:
         """The rates for a prompt of so many tokens."""
         return self.long.rates if self.long and input_tokens > self.long.above_input_tokens else self.rates
+
+
+class Listed(Price):
+    """One of the list that this program comes with: it says which page it is from, and when that was read."""
+
+    source: Annotated[str, Field(pattern=r"^https://\S+")]
+    read: date
+
+
+class Own(Price):
+    """One of the operator's, which goes before those of the list."""
+
+    @property
+    def flat(self) -> bool:
+        """So much for each call, whatever is in it."""
+        return set(self.rates) == {Unit.REQUEST}
 
 
 class Measure(Row):
@@ -110,32 +129,67 @@ class Measure(Row):
 
 
 class PriceList:
-    """All prices by operation, and how each operation is measured."""
+    """All prices by operation, and how each operation is measured.
 
-    def __init__(self, prices: Iterable[Price], measures: Iterable[Measure]) -> None:
+    The operator's own prices for an operation, or for some of its models, take the place of those of the list.
+    """
+
+    def __init__(self, prices: Iterable[Price], measures: Iterable[Measure], own: Iterable[Own] = ()) -> None:
+        self._rows, self._ways = tuple(prices), tuple(measures)
         self._prices: dict[str, list[Price]] = {}
+        self._own: dict[str, list[Own]] = {}
         self._measures: dict[str, Measure] = {}
-        for price in prices:
+        for price in self._rows:
             for name in price.operations:
                 self._prices.setdefault(name, []).append(price)
-        for measure in measures:
+        for mine in own:
+            for name in mine.operations:
+                self._own.setdefault(name, []).append(mine)
+        for measure in self._ways:
             for name in measure.operations:
                 if self._measures.setdefault(name, measure) is not measure:
                     raise ValueError(f"{name} is measured twice")
 
+    def with_own(self, own: Iterable[Own]) -> PriceList:
+        """The same, with the operator's prices before it."""
+        return PriceList(self._rows, self._ways, own)
+
     def prices(self, operation: str) -> tuple[Price, ...]:
-        """Every row that concerns this operation; none: nothing is known."""
-        return tuple(self._prices.get(operation, ()))
+        """Every row that concerns this operation, the operator's first; none: nothing is known."""
+        own = self._own.get(operation, [])
+        if any(not row.models for row in own):
+            return tuple(own)
+        taken = {model for row in own for model in row.models}
+        listed = self._prices.get(operation, [])
+        return (*own, *(row for row in listed if not row.models or not taken.issuperset(row.models)))
+
+    def prices_for(self, operation: str, model: Any) -> list[Price]:
+        """The rows that concern this operation when asked of this model.
+
+        The operator's go before the list's, and of these one for the model before one for any.
+        """
+        own = self._own.get(operation, [])
+        found: list[Price] = [row for row in own if model in row.models] or [row for row in own if not row.models]
+        return found or [row for row in self._prices.get(operation, []) if not row.models or model in row.models]
 
     def measure(self, operation: str) -> Measure:
-        return self._measures[operation]
+        """How it is measured; where nothing says so, only calls are counted."""
+        return self._measures.get(operation) or Measure(operations=(operation,))
 
     def measured(self) -> frozenset[str]:
         return frozenset(self._measures)
 
+    def priced(self) -> frozenset[str]:
+        """The operations of which a price is known, if only for some calls."""
+        return frozenset(self._prices) | frozenset(self._own)
+
+    def own(self) -> frozenset[str]:
+        """The operations that the operator priced."""
+        return frozenset(self._own)
+
     def __iter__(self) -> Iterator[tuple[str, Price]]:
         """(operation, row), each row once for each of its operations."""
-        return ((name, price) for name, prices in self._prices.items() for price in prices)
+        return ((name, price) for name in sorted(self.priced()) for price in self.prices(name))
 
 
 @cache
@@ -148,7 +202,7 @@ def price_list() -> PriceList:
 def load(prices: str, measures: str, operations: Mapping[str, Operation]) -> PriceList:
     """Reads both tables (TOML). Raises ValueError for whatever cannot be right, and says what."""
     listed = PriceList(
-        TypeAdapter(list[Price]).validate_python(_rows(prices, "price")),
+        TypeAdapter(list[Listed]).validate_python(_rows(prices, "price")),
         TypeAdapter(list[Measure]).validate_python(_rows(measures, "measure")),
     )
     for name in {*listed.measured(), *(name for name, _ in listed)}:
@@ -157,10 +211,11 @@ def load(prices: str, measures: str, operations: Mapping[str, Operation]) -> Pri
     for name, price in listed:
         if name not in listed.measured():
             raise ValueError(f"{name} has a price, but nothing says how it is measured")
-        _check(operations[name], price, listed.measure(name))
+        for _, problem in problems(operations[name], price, listed.measure(name)):
+            raise ValueError(problem)
     for name in listed.measured():
         for price, other in combinations(listed.prices(name), 2):
-            if _both_hold(price, other):
+            if both_hold(price, other):
                 raise ValueError(f"{name} is priced twice for the same call ({price.source}; {other.source})")
     return listed
 
@@ -176,26 +231,42 @@ def _no_floats(text: str) -> NoReturn:
     raise ValueError(f"money is never a float: {text}")
 
 
-def _check(operation: Operation, price: Price, measure: Measure) -> None:
-    """A condition must be a field of the input that can have the value; a unit must be one that can be counted."""
+def model_field(operation: Operation) -> str:
+    """The field of the input that names the model."""
+    fields = operation.input_schema.get("properties", {})
+    return next((name for name in _MODEL_FIELDS if name in fields), _MODEL_FIELDS[0])
+
+
+def problems(operation: Operation, price: Price, measure: Measure) -> Iterator[tuple[str, str]]:
+    """(field of the row, what is wrong with it). A condition must be a field of the input that can have the value; a unit must
+    be one that can be counted.
+    """
     fields: Mapping[str, Any] = operation.input_schema.get("properties", {})
-    for field, values in (price.when | ({"model": price.models} if price.models else {})).items():
+    conditions = [(f"when.{field}", field, values) for field, values in price.when.items()]
+    if price.models:
+        conditions.append(("models", model_field(operation), price.models))
+    for place, field, values in conditions:
         if field not in fields:
-            raise ValueError(f"{operation.name} has no field {field}")
+            yield place, f"{operation.name} has no field {field}"
+            continue
         known = fields[field].get("enum")
         if strange := [value for value in values if known is not None and "*" not in value and value not in known]:
-            raise ValueError(f"{operation.name}: {field} is never {strange}")
+            yield place, f"{operation.name}: {field} is never {strange}"
+    if strange_units := sorted(set(price.rates) - _countable(operation, measure)):
+        yield "rates", f"{operation.name}: nothing counts {', '.join(strange_units)}"
+
+
+def _countable(operation: Operation, measure: Measure) -> set[Unit]:
     countable = {Unit.REQUEST}
     countable |= TOKENS if measure.usage else set()
     countable |= {Unit.IMAGE} if measure.images or measure.images_done else set()
     countable |= {Unit.SECOND_OF_VIDEO} if operation.modality == "video" else set()
     countable |= {Unit.MINUTE_OF_AUDIO} if measure.heard_s else set()
     countable |= {Unit.CHARACTERS} if measure.text else set()
-    if strange_units := set(price.rates) - countable:
-        raise ValueError(f"{operation.name}: nothing counts {sorted(strange_units)}")
+    return countable
 
 
-def _both_hold(one: Price, other: Price) -> bool:
+def both_hold(one: Price, other: Price) -> bool:
     """Some call fits both rows, and both are used at the same moment."""
     if "both" not in (one.use, other.use) and one.use != other.use:
         return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, insert, select, update
+from decimal import Decimal
+
+from sqlalchemy import exists, func, insert, select, update
 from sqlmodel import Session, col
 
 from jobs.db import now
@@ -61,10 +63,17 @@ def add(
     callback_url: str | None,
     metadata: dict[str, str],
     retry_of: str | None = None,
+    max_cost_usd: Decimal | None = None,
 ) -> None:
     session.execute(
         insert(Batch).values(
-            id=batch_id, tenant_id=tenant_id, total=total, callback_url=callback_url, meta=metadata, retry_of=retry_of
+            id=batch_id,
+            tenant_id=tenant_id,
+            total=total,
+            callback_url=callback_url,
+            meta=metadata,
+            retry_of=retry_of,
+            max_cost_usd=max_cost_usd,
         )
     )
 
@@ -102,9 +111,10 @@ def jobs_in(session: Session, batch_id: str, status: JobState, limit: int) -> li
 
 
 def canceled_unfinished(session: Session, limit: int) -> list[str]:
-    """Batches that were canceled and still have open jobs."""
+    """Batches that were canceled and still have jobs that wait. What runs may end by itself, and is no work for anybody."""
+    waits = exists().where(col(Job.batch_id) == col(Batch.id), col(Job.status) == JobState.QUEUED)
     return list(
         session.scalars(
-            select(col(Batch.id)).where(col(Batch.canceled_at).is_not(None), col(Batch.finished_at).is_(None)).limit(limit)
+            select(col(Batch.id)).where(col(Batch.canceled_at).is_not(None), col(Batch.finished_at).is_(None), waits).limit(limit)
         )
     )

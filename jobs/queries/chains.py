@@ -87,16 +87,14 @@ def needs_of(session: Session, job_ids: Collection[str]) -> dict[str, dict[str, 
     return found
 
 
-def start(session: Session, job_ids: Collection[str]) -> set[str]:
-    """Give these jobs their time to start: now, or their own if that is later. Returns the modalities that have work."""
-    rows = session.scalars(
+def start(session: Session, job_ids: Collection[str]) -> None:
+    """Give these jobs their time to start: now, or their own if that is later."""
+    session.execute(
         update(Job)
         .where(col(Job.id).in_(job_ids), col(Job.status) == JobState.QUEUED, col(Job.due_at).is_(None))
-        .values(due_at=case((col(Job.start_at) > now(), col(Job.start_at)), else_=now()))
-        .returning(col(Job.modality)),
+        .values(due_at=case((col(Job.start_at) > now(), col(Job.start_at)), else_=now())),
         execution_options=_QUIETLY,
     )
-    return set(rows)
 
 
 def forget(session: Session, job_ids: Collection[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlmodel import Session, col
@@ -129,22 +128,3 @@ def counts(session: Session) -> list[tuple[str, str, int]]:
     """All tenants' jobs by status and modality, for the operator's metrics."""
     rows = session.execute(select(col(Job.status), col(Job.modality), func.count()).group_by(col(Job.status), col(Job.modality)))
     return [(status, modality, count) for status, modality, count in rows]
-
-
-def usage(
-    session: Session, tenant_id: str, by: str, *, since: datetime | None, until: datetime | None
-) -> list[tuple[str, str, int]]:
-    """A tenant's jobs created in [since, until), as (group, status, count). `by`: operation, day (UTC) or status."""
-    group: Any = {"operation": col(Job.operation), "status": col(Job.status), "day": _day(session)}[by]
-    statement = select(group, col(Job.status), func.count()).where(col(Job.tenant_id) == tenant_id)
-    if since is not None:
-        statement = statement.where(col(Job.created_at) >= since)
-    if until is not None:
-        statement = statement.where(col(Job.created_at) < until)
-    return [(name, status, count) for name, status, count in session.execute(statement.group_by(group, col(Job.status)))]
-
-
-def _day(session: Session) -> Any:
-    if session.get_bind().dialect.name == "sqlite":
-        return func.strftime("%Y-%m-%d", col(Job.created_at))
-    return func.to_char(func.timezone("UTC", col(Job.created_at)), "YYYY-MM-DD")

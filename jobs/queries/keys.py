@@ -38,13 +38,9 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def tenant_of(session: Session, key: str) -> Tenant | None:
-    """Whose key this is; None when it is nobody's or revoked. Looked up by digest, so timing tells nothing of the key."""
-    return session.scalars(
-        select(Tenant)
-        .join(ApiKey, col(ApiKey.tenant_id) == col(Tenant.id))
-        .where(col(ApiKey.digest) == digest(key), col(ApiKey.revoked_at).is_(None))
-    ).one_or_none()
+def find(session: Session, key: str) -> ApiKey | None:
+    """What is kept of this key; None when it is nobody's or revoked. Looked up by digest, so timing tells nothing of the key."""
+    return session.scalars(select(ApiKey).where(col(ApiKey.digest) == digest(key), col(ApiKey.revoked_at).is_(None))).one_or_none()
 
 
 def ensure_tenant(session: Session, name: str) -> Tenant:
@@ -59,25 +55,31 @@ def ensure_tenant(session: Session, name: str) -> Tenant:
     return tenant
 
 
-def create(session: Session, tenant_name: str, *, key: str | None = None, note: str = "") -> tuple[ApiKey, str]:
+def create(
+    session: Session, tenant_name: str, *, key: str | None = None, note: str = "", admin: bool = False
+) -> tuple[ApiKey, str]:
     """A key for the tenant (which is made if new). The key itself is in the answer and nowhere else."""
     key = key or make_key()
     tenant = ensure_tenant(session, tenant_name)
     row = session.scalars(
-        insert(ApiKey).values(id=new_id("key"), tenant_id=tenant.id, digest=digest(key), note=note).returning(ApiKey)
+        insert(ApiKey).values(id=new_id("key"), tenant_id=tenant.id, digest=digest(key), note=note, admin=admin).returning(ApiKey)
     ).one()
     return row, key
 
 
 def ensure_bootstrap(database: Database, key: str) -> None:
-    """Make the configured first key valid for the default tenant."""
+    """Make the configured first key valid for the default tenant, and an admin's."""
     with database.transaction() as session:
-        if session.scalars(select(ApiKey).where(col(ApiKey.digest) == digest(key))).one_or_none() is None:
+        found = session.scalars(select(ApiKey).where(col(ApiKey.digest) == digest(key))).one_or_none()
+        if found is None:
             try:
                 with session.begin_nested():
-                    create(session, DEFAULT_TENANT, key=key, note="MEDIAMILL_BOOTSTRAP_KEY")
+                    create(session, DEFAULT_TENANT, key=key, note="MEDIAMILL_BOOTSTRAP_KEY", admin=True)
             except IntegrityError:
                 pass
+        elif not found.admin:
+            # Made before there were admins.
+            session.execute(update(ApiKey).where(col(ApiKey.id) == found.id).values(admin=True))
 
 
 def every(session: Session) -> list[tuple[ApiKey, str]]:

@@ -1,7 +1,7 @@
-"""What is due, and who takes it: the dispatcher's, the tick's and the workers' side of the job table.
+"""What is due, and who takes it: the tick's and the workers' side of the job table.
 
-The backlog stays in SQL. A job is *released* to its queue when there is room in its modality's window, by priority, then fairly
-across tenants. A message on its way is a hint; `due_at` says when it counts as lost and is given again.
+A message on its way is a hint; `due_at` says when it counts as lost and is given again. What is started when is the business of
+`jobs.queries.release`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, func, literal_column, or_, select, tuple_, update
 from sqlmodel import Session, col
 
 from jobs.db import after, now
@@ -48,13 +48,14 @@ def _tickets(rows: Iterable[Any]) -> list[Ticket]:
 class Waiting:
     """What a tick would find something to do for. An idle system pays one small query for it."""
 
-    backlog: frozenset[str]
+    backlog: bool
     collecting: frozenset[str]
     lost_hints: bool
     silent_submits: bool
     polls: bool
     lookups: bool
     overdue: bool
+    followed: bool
     deliveries: bool
     events: bool
     canceled_batches: bool
@@ -69,73 +70,41 @@ def waiting(session: Session) -> Waiting:
 
     open_job = select(1).where(col(Job.batch_id) == col(Batch.id), col(Job.status).in_(ACTIVE)).exists()
     questions: dict[str, Any] = {
-        **{f"backlog {name}": and_(_in_backlog(), col(Job.modality) == name) for name in MODALITIES},
         **{f"collecting {name}": and_(due(JobState.COLLECTING), col(Job.modality) == name) for name in MODALITIES},
+        "backlog": waits(),
         "lost_hints": and_(col(Job.released_at).is_not(None), due(JobState.QUEUED)),
         "silent_submits": due(JobState.SUBMITTING),
         "polls": due(JobState.RUNNING),
         "lookups": due(JobState.UNKNOWN),
-        "overdue": and_(col(Job.deadline_at).is_not(None), col(Job.finished_at).is_(None), col(Job.deadline_at) <= now()),
+        "overdue": _overdue(),
+        "followed": col(Attempt.due_at) <= now(),
         "deliveries": col(Delivery.due_at) <= now(),
         "events": col(Event.sequence).is_(None),
         "canceled_batches": and_(col(Batch.canceled_at).is_not(None), col(Batch.finished_at).is_(None)),
         "batches": and_(col(Batch.finished_at).is_(None), ~open_job),
     }
-    tables: dict[str, Any] = {"deliveries": Delivery.id, "events": Event.id, "batches": Batch.id, "canceled_batches": Batch.id}
+    tables: dict[str, Any] = {
+        "followed": Attempt.id,
+        "deliveries": Delivery.id,
+        "events": Event.id,
+        "batches": Batch.id,
+        "canceled_batches": Batch.id,
+    }
     answers: list[Any] = [select(tables.get(name, Job.id)).where(condition).exists() for name, condition in questions.items()]
     row = session.execute(select(*answers)).one()
     yes = {name for name, answer in zip(questions, row, strict=True) if answer}
     return Waiting(
-        backlog=frozenset(name for name in MODALITIES if f"backlog {name}" in yes),
         collecting=frozenset(name for name in MODALITIES if f"collecting {name}" in yes),
         **{name: name in yes for name in questions if " " not in name},
     )
 
 
-# Release ------------------------------------------------------------------------------------------------------------------
+def waits(table: Any = Job) -> Any:
+    """A job that is due and was not handed out. In literals, so that the databases recognize the condition of the index."""
+    return and_(col(table.status) == literal_column("'queued'"), col(table.due_at) <= now(), col(table.released_at).is_(None))
 
 
-def release(session: Session, modality: str, window: int, hint_s: float) -> list[Ticket]:
-    """Hand over as many jobs as the window has room for: by priority, then tenant by tenant, then by age.
-
-    A tenant counts with what it already has in the window, so a tenant with a hundred thousand jobs is served in turn with one
-    that has a single job. The caller publishes the tickets after the commit; should it die first, they come back when `hint_s`
-    has passed.
-    """
-    _one_at_a_time(session, f"release {modality}")
-    in_window: dict[str, int] = dict(
-        session.execute(
-            select(col(Job.tenant_id), func.count())
-            .where(_in_window(modality, JobState.QUEUED, JobState.SUBMITTING))
-            .group_by(col(Job.tenant_id))
-        ).all()
-    )
-    room = window - sum(in_window.values())
-    if room <= 0:
-        return []
-    candidates: list[tuple[int, int, str]] = []
-    for tenant_id in _tenants_waiting(session, modality):
-        rows = session.execute(
-            select(col(Job.id), col(Job.priority))
-            .where(_in_backlog(), col(Job.modality) == modality, col(Job.tenant_id) == tenant_id)
-            .order_by(col(Job.priority).desc(), col(Job.id))
-            .limit(room)
-            .with_for_update(skip_locked=True)
-        )
-        taken = in_window.get(tenant_id, 0)
-        candidates += [(-priority, taken + place, job_id) for place, (job_id, priority) in enumerate(rows)]
-    chosen = [job_id for _, _, job_id in sorted(candidates)[:room]]
-    if not chosen:
-        return []
-    rows = session.execute(
-        update(Job)
-        .where(col(Job.id).in_(chosen), _in_backlog())
-        .values(released_at=now(), due_at=after(hint_s))
-        .returning(*_ticket_columns()),
-        execution_options={"synchronize_session": False},
-    )
-    order = {job_id: place for place, job_id in enumerate(chosen)}
-    return sorted(_tickets(rows), key=lambda ticket: order[ticket.job_id])
+# Outputs ----------------------------------------------------------------------------------------------------------------
 
 
 def release_collecting(session: Session, modality: str, window: int, hint_s: float) -> list[Ticket]:
@@ -143,7 +112,7 @@ def release_collecting(session: Session, modality: str, window: int, hint_s: flo
 
     One whose fetcher fell silent is due again and handed over again; until then it keeps its place in the window.
     """
-    _one_at_a_time(session, f"collect {modality}")
+    one_at_a_time(session, f"collect {modality}")
     busy = session.scalar(select(func.count()).where(_in_window(modality, JobState.COLLECTING), col(Job.due_at) > now())) or 0
     if window <= busy:
         return []
@@ -165,7 +134,7 @@ def release_collecting(session: Session, modality: str, window: int, hint_s: flo
     return _tickets(rows)
 
 
-def _one_at_a_time(session: Session, what: str) -> None:
+def one_at_a_time(session: Session, what: str) -> None:
     """Wait for whoever does the same until its commit: two who count the window at once would both fill what is free.
 
     SQLite has one writer anyway.
@@ -176,37 +145,6 @@ def _one_at_a_time(session: Session, what: str) -> None:
 
 def _in_window(modality: str, *statuses: JobState) -> Any:
     return and_(col(Job.released_at).is_not(None), col(Job.modality) == modality, col(Job.status).in_(statuses))
-
-
-def _in_backlog() -> Any:
-    return and_(col(Job.status) == JobState.QUEUED, col(Job.released_at).is_(None), col(Job.due_at) <= now())
-
-
-def _tenants_waiting(session: Session, modality: str) -> list[str]:
-    """Distinct tenants of the backlog by hopping from one to the next in the index, not by reading all its rows."""
-    conditions = (
-        col(Job.status) == JobState.QUEUED,
-        col(Job.modality) == modality,
-        col(Job.released_at).is_(None),
-        # As the index says it; what waits for another job is not in it.
-        col(Job.due_at).is_not(None),
-    )
-    hops = select(func.min(col(Job.tenant_id)).label("tenant_id")).where(*conditions).cte("hops", recursive=True)
-    following: Select[Any] = select(func.min(col(Job.tenant_id))).where(*conditions, col(Job.tenant_id) > hops.c.tenant_id)
-    hops = hops.union_all(select(following.scalar_subquery()).where(hops.c.tenant_id.is_not(None)))
-    return list(session.scalars(select(hops.c.tenant_id).where(hops.c.tenant_id.is_not(None))))
-
-
-def take_back_lost_hints(session: Session) -> int:
-    """Released jobs that nobody claimed in time go back to the backlog: their message is gone."""
-    result = session.execute(
-        update(Job)
-        .where(col(Job.released_at).is_not(None), col(Job.status) == JobState.QUEUED, col(Job.due_at) <= now())
-        .values(released_at=None)
-        .returning(col(Job.id)),
-        execution_options={"synchronize_session": False},
-    )
-    return len(result.all())
 
 
 # Due steps of started jobs ------------------------------------------------------------------------------------------------
@@ -243,15 +181,14 @@ def silent_submits(session: Session, limit: int) -> list[Job]:
 
 
 def overdue(session: Session, limit: int) -> list[Job]:
-    """Open jobs past their own deadline."""
+    """Open jobs whose time is over. One whose paid call is on the wire is not ended before that has an answer."""
     return list(
-        session.scalars(
-            select(Job)
-            .where(col(Job.deadline_at).is_not(None), col(Job.finished_at).is_(None), col(Job.deadline_at) <= now())
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
+        session.scalars(select(Job).where(_overdue()).order_by(col(Job.expire_at)).limit(limit).with_for_update(skip_locked=True))
     )
+
+
+def _overdue() -> Any:
+    return and_(col(Job.expire_at) <= now(), col(Job.finished_at).is_(None), col(Job.status) != JobState.SUBMITTING)
 
 
 def look_now(session: Session, job_id: str) -> None:

@@ -61,6 +61,7 @@ def _step(
     example: dict[str, Any],
     outputs: tuple[Output, ...] = (),
     values: Exprs,
+    repeatable: bool = True,
     unknown: tuple[str, ...] = (),
 ) -> Operation:
     return call(
@@ -75,8 +76,9 @@ def _step(
         outputs=(kept_as_json("session_id"), *outputs),
         values=values,
         errors=SELECTION_ERRORS,
-        # Marking is free, what costs is edit_video: a step whose answer was lost can be made once more.
-        dedupe=Dedupe(grade="A"),
+        # Marking is free, what costs is edit_video. But a point set twice may be two points, and one taken away is not there to be
+        # taken away again: only a step that comes to the same when it is made twice is made once more when its answer was lost.
+        dedupe=Dedupe(grade="A" if repeatable else "C"),
         unknown=(SESSION, "whether a step may cost: in the sample the beginning of a session costs 0", *unknown),
     )
 
@@ -113,6 +115,7 @@ EDIT_ADD_SELECTION = _step(
     },
     outputs=(_MASKS,),
     values=_MASK_VALUES,
+    repeatable=False,
 )
 
 EDIT_DELETE_SELECTION = _step(
@@ -128,6 +131,7 @@ EDIT_DELETE_SELECTION = _step(
     },
     outputs=(_MASKS,),
     values=_MASK_VALUES,
+    repeatable=False,
 )
 
 EDIT_PREVIEW_SELECTION = _step(

@@ -49,7 +49,14 @@ def task(
         summary=summary,
         input_schema=_input({**properties, "watermark_info": WATERMARK}, required, rules),
         example=example,
-        submit=Submit(path=path, defaults=defaults or {}, client_ref="external_task_id", callback=Callback(field="callback_url")),
+        submit=Submit(
+            path=path,
+            defaults=defaults or {},
+            client_ref="external_task_id",
+            callback=Callback(field="callback_url"),
+            # "An image task occupies n units" of the concurrency that an account has.
+            units="n || `1`" if "n" in properties else None,
+        ),
         task_id=("data.task_id", "task_id"),
         poll=poll(f"{path}/{{id}}"),
         outputs=outputs,

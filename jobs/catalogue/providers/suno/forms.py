@@ -104,7 +104,7 @@ def file_of_clip(
     confidence: Confidence = Confidence.DOCUMENTED,
     unknown: tuple[str, ...] = (),
 ) -> Operation:
-    """Nothing is bought: the first question starts the conversion, and each later one asks whether it is done."""
+    """The first question starts the conversion, and each later one asks whether it is done."""
     return Operation(
         name=f"suno.{name}",
         modality=modality,
