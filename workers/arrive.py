@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session
 
+from jobs import catalogue
 from jobs.db import after, now
 from jobs.life import Moved
 from jobs.models import Job
 from workers.context import Context
 
 #: Nothing that was counted on the way here counts any more, and the place in the window is free.
-_FRESH: dict[str, Any] = {"released_at": None, "error": None, "crashes": 0, "polls": 0, "oddities": 0}
+_FRESH: dict[str, Any] = {"released_at": None, "reserved": False, "error": None, "crashes": 0, "polls": 0, "oddities": 0}
+
+
+def expiry(job: Job) -> datetime | None:
+    """When it is ended for being late, now that it may have been paid for: its deadline, and the operation's grace."""
+    op = catalogue.find(job.operation)
+    return job.deadline_at + timedelta(seconds=op.grace_s if op else 0) if job.deadline_at is not None else None
 
 
 def accept(
@@ -28,6 +36,7 @@ def accept(
         reason=reason,
         due_at=after(wait_s),
         accepted_at=now(),
+        expire_at=expiry(job),
         **_FRESH,
         **changes,
     )
@@ -44,5 +53,6 @@ def receive(context: Context, session: Session, job: Job, *, reason: str | None 
         reason=reason,
         due_at=now(),
         accepted_at=now(),
+        expire_at=expiry(job),
         **_FRESH,
     )

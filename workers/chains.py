@@ -37,7 +37,7 @@ def settle(context: Context, ended: Iterable[str]) -> Iterator[list[Moved]]:
         todo = chains.concerned(session, ended)
     while todo:
         moves: list[Moved] = []
-        modalities: set[str] = set()
+        may_start = False
         with context.database.transaction() as session:
             decided = 0
             # A long chain ends link by link: many of them share a transaction.
@@ -50,9 +50,10 @@ def settle(context: Context, ended: Iterable[str]) -> Iterator[list[Moved]]:
                     del todo[-len(some) :]
                 todo += [moved.job.id for moved in failed]
                 moves += failed
-                modalities |= work
+                may_start = may_start or work
                 decided += max(1, len(waiting))
-        dispatch.nudge(context, modalities)
+        if may_start:
+            dispatch.nudge(context)
         yield moves
 
 
@@ -63,8 +64,8 @@ def lost_to(needed: Job) -> JobError:
     return JobError(code="dependency_failed", message=f"It needs {name}, which {_ENDED_AS[JobState(needed.status)]}{cause}")
 
 
-def _decide(context: Context, session: Session, waiting: Sequence[str]) -> tuple[list[Moved], set[str]]:
-    """The moves of those that will never start, and the modalities of those that may."""
+def _decide(context: Context, session: Session, waiting: Sequence[str]) -> tuple[list[Moved], bool]:
+    """The moves of those that will never start, and whether there are any that may."""
     ready: list[str] = []
     met: list[tuple[str, str]] = []
     doomed: defaultdict[str, list[str]] = defaultdict(list)
@@ -78,8 +79,9 @@ def _decide(context: Context, session: Session, waiting: Sequence[str]) -> tuple
             ready.append(job_id)
         met += succeeded
     chains.forget_met(session, met)
-    modalities = chains.start(session, ready) if ready else set()
-    return [moved for needed, job_ids in doomed.items() for moved in _fail(context, session, needed, job_ids)], modalities
+    if ready:
+        chains.start(session, ready)
+    return [moved for needed, job_ids in doomed.items() for moved in _fail(context, session, needed, job_ids)], bool(ready)
 
 
 def _fail(context: Context, session: Session, needed: str, job_ids: Collection[str]) -> list[Moved]:

@@ -31,7 +31,7 @@ from storage.media import Facts, inspect
 from storage.names import media_type_of
 from storage.preview import make_preview
 from storage.spool import Spool
-from workers import dispatch, egress, finish, upstream
+from workers import dispatch, egress, finish, money, upstream
 from workers.context import Context
 
 log = structlog.get_logger()
@@ -80,7 +80,7 @@ def collect(context: Context, job_id: str, fence: int) -> None:
     job = claimed[0]
     op = catalogue.find(job.operation)
     if op is None or attempt is None:
-        finish.fail(context, job, JobError(code="operation_removed", message=f"This version does not offer {job.operation}."))
+        finish.fail(context, job, _problem("operation_removed", f"This version does not offer {job.operation}."))
     elif job.crashes >= policy.MOST_CRASHES:
         finish.fail(context, job, finish.crash_loop(job))
     else:
@@ -108,6 +108,7 @@ def _store_all(context: Context, job: Job, op: Operation, attempt: Attempt) -> N
         if index not in stored and not _store(context, job, op, attempt, index, output):
             return
     with context.database.transaction() as session:
+        money.settle(context, session, attempt, op, job, values, job_queries.artifacts_of(session, [job.id])[job.id])
         moved = context.life.move(
             session, job.id, "finish", actor=context.owner, if_fence=job.fence, output=values, error=None, crashes=0
         )
@@ -184,7 +185,7 @@ def _fetch(context: Context, op: Operation, attempt: Attempt, output: dict[str, 
     elif "text" in output:
         spool.write(output["text"].encode())
     elif "path" in output:
-        _follow_up(context, op, output, spool)
+        _follow_up(context, op, attempt, output, spool)
     else:
         _unspool(context, attempt, spool)
 
@@ -197,10 +198,10 @@ def _fetch_samples(context: Context, op: Operation, attempt: Attempt, output: di
         spool.write(_as_wav(samples.rewound().read(), **output["samples"]))
 
 
-def _follow_up(context: Context, op: Operation, output: dict[str, Any], spool: Spool) -> None:
+def _follow_up(context: Context, op: Operation, attempt: Attempt, output: dict[str, Any], spool: Spool) -> None:
     """An output that takes one more request to the gateway: for its address, or for the bytes themselves."""
     if output["address"]:
-        url = upstream.address_of(context, op, output)
+        url = upstream.address_of(context, op, output, attempt.key_name)
         if not isinstance(url, str):
             # Some gateways finish a task a moment before its file can be had. A rate limit passes: what was paid for waits.
             raise Trouble(
@@ -213,7 +214,7 @@ def _follow_up(context: Context, op: Operation, output: dict[str, Any], spool: S
     cap_bytes = _cap(context, output["kind"])
     total_s = max(context.settings.download_min_s, cap_bytes / 1_000_000)
     with _egress_troubles(cap_bytes):
-        got = upstream.content_of(context, op, output, spool.write, total_s=total_s, cap_bytes=cap_bytes)
+        got = upstream.content_of(context, op, output, spool.write, key_name=attempt.key_name, total_s=total_s, cap_bytes=cap_bytes)
     if 300 <= got.status < 400 and (location := got.headers.get("location")):
         _download(context, urljoin(got.final_url, location), output["kind"], spool)
     elif not 200 <= got.status < 300:

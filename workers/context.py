@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
+from typing import Any
 from urllib.parse import urlsplit
 
+from jobs import pricing
+from jobs.catalogue.spec import Operation
 from jobs.db import Database
 from jobs.life import Life
 from jobs.models import Artifact
+from jobs.pricing import PriceList, Quote
 from jobs.queries import keys
 from jobs.settings import Settings
 from jobs.view import Linker, Links
@@ -32,6 +39,29 @@ _SENDERS_PER_HOST = 4
 _MOST_SENDERS = 64
 
 
+_LONGEST_REST_S = 0.1
+
+
+class Dispatching:
+    """Rounds of dispatching in this process: one at work, one waiting."""
+
+    def __init__(self) -> None:
+        self.working = Lock()
+        self.waiting = Lock()
+        #: Something but the window was in the way of the last round.
+        self.held_back = True
+        self._ended_at = self._took_s = 0.0
+
+    def took(self, seconds: float) -> None:
+        """A round has ended, and took so long."""
+        self._ended_at, self._took_s = time.monotonic(), seconds
+
+    def rest_s(self) -> float:
+        """Before the next one: rounds take a third of a thread's time at most, and none waits long for it."""
+        rest = min(2 * self._took_s, _LONGEST_REST_S)
+        return max(0.0, self._ended_at + rest - time.monotonic())
+
+
 @dataclass(frozen=True)
 class Context:
     """`owner` names this process in leases and history."""
@@ -46,6 +76,10 @@ class Context:
     @cached_property
     def loop(self) -> Loop:
         return Loop()
+
+    @cached_property
+    def dispatching(self) -> Dispatching:
+        return Dispatching()
 
     @cached_property
     def leases(self) -> Leases:
@@ -91,6 +125,15 @@ class Context:
     def spool_folder(self) -> Path:
         """Where bytes rest between network and storage."""
         return self.settings.data / "spool"
+
+    @cached_property
+    def prices(self) -> PriceList:
+        """The prices in force: the operator's before those of the list."""
+        return pricing.in_force(self.settings.prices)
+
+    def price(self, operation: Operation, given: Mapping[str, Any]) -> Quote:
+        """What a call with this input will cost."""
+        return pricing.quote(operation, given, discount=self.settings.gateway_discount, prices=self.prices)
 
     @property
     def _trusted(self) -> frozenset[tuple[str, int]]:

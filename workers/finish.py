@@ -11,14 +11,16 @@ from itertools import chain
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import policy
-from jobs.db import is_disconnect
+from jobs import catalogue, policy
+from jobs.catalogue.spec import Operation
+from jobs.db import is_disconnect, now
 from jobs.errors import JobError
 from jobs.life import Moved
 from jobs.models import Job
-from jobs.states import FINAL
+from jobs.queries import ledger
+from jobs.states import FINAL, MOVES
 from storage import StorageRefused, StorageUnavailable
-from workers import chains, publish
+from workers import chains, publish, twins
 from workers.context import Context
 
 log = structlog.get_logger()
@@ -38,10 +40,15 @@ def told(context: Context, moved: Moved | None) -> None:
 def settle(context: Context, ended: Iterable[str]) -> None:
     """Start what waited for these jobs, or end it and tell of it. Never raises: the tick comes anyway."""
     batch_ids: set[str] = set()
+    todo = list(ended)
     try:
-        for moves in chains.settle(context, ended):
-            publish.deliveries(chain.from_iterable(moved.hints for moved in moves))
-            batch_ids |= {moved.job.batch_id for moved in moves if moved.job.batch_id}
+        # A twin that ends with its leader may be what others wait for.
+        while todo:
+            now_ended, todo = todo, []
+            for moves in chain(chains.settle(context, now_ended), twins.settle(context, now_ended)):
+                publish.deliveries(chain.from_iterable(moved.hints for moved in moves))
+                batch_ids |= {moved.job.batch_id for moved in moves if moved.job.batch_id}
+                todo += [moved.job.id for moved in moves]
         for batch_id in batch_ids:
             close_batch(context, batch_id)
     except Exception as error:
@@ -55,13 +62,64 @@ def close_batch(context: Context, batch_id: str) -> None:
 
 
 def fail(context: Context, job: Job, error: JobError) -> None:
-    """End the job with this error, if it is still ours to end."""
+    """End the job with this error, if it is still ours to end. Where it surely cost nothing, its next fallback is asked instead."""
+    if not error.may_have_been_charged and _cost_something_before(context, job):
+        error = error.model_copy(update={"may_have_been_charged": True})
+    if not error.may_have_been_charged and (op := _next_fallback(job)) is not None:
+        _fall_back(context, job, op, error)
+        return
     with context.database.transaction() as session:
         moved = context.life.move(
             session, job.id, "fail", actor=context.owner, if_fence=job.fence, reason=error.message[:500], error=error.as_json()
         )
     if moved is not None:
         log.info("failed", job_id=job.id, operation=job.operation, code=error.code)
+    told(context, moved)
+
+
+def _cost_something_before(context: Context, job: Job) -> bool:
+    """An earlier call of it was paid for, or may have been."""
+    if not job.attempts:
+        return False
+    with context.database.read() as session:
+        return ledger.cost_of_job(session, job.id) != 0
+
+
+def _next_fallback(job: Job) -> Operation | None:
+    """What is asked next, if this version offers it still."""
+    if job.status not in MOVES["fallback"].sources:
+        return None
+    left = (job.fallbacks or [])[job.fallback :]
+    return catalogue.find(left[0]["operation"]) if left else None
+
+
+def _fall_back(context: Context, job: Job, op: Operation, error: JobError) -> None:
+    given = (job.fallbacks or [])[job.fallback]["input"]
+    quote = context.price(op, given)
+    with context.database.transaction() as session:
+        moved = context.life.move(
+            session,
+            job.id,
+            "fallback",
+            actor=context.owner,
+            if_fence=job.fence,
+            reason=f"{job.operation}: {error.message}"[:500],
+            operation=op.name,
+            provider=op.provider,
+            input=given,
+            units=op.units_of(given),
+            quoted_usd=quote.usd,
+            quote_kind=quote.kind and quote.kind.value,
+            asked=job.asked or {"operation": job.operation, "provider": job.provider, "input": job.input},
+            fallback=job.fallback + 1,
+            due_at=now(),
+            error=None,
+            polls=0,
+            oddities=0,
+            crashes=0,
+        )
+    if moved is not None:
+        log.info("fell_back", job_id=job.id, from_operation=job.operation, to_operation=op.name, code=error.code)
     told(context, moved)
 
 

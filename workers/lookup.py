@@ -17,7 +17,7 @@ from jobs.errors import JobError
 from jobs.models import Attempt, Job
 from jobs.queries import attempts, schedule
 from jobs.states import JobState
-from workers import arrive, dispatch, finish, upstream
+from workers import arrive, dispatch, finish, money, upstream
 from workers.context import Context
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ def look_up(context: Context, job_id: str, fence: int) -> None:
     if op is None or op.dedupe.grade != "B":
         _decide(context, job, "its provider cannot be searched")
         return
-    found = upstream.look_up(context, op, attempt.client_ref)
+    found = upstream.look_up(context, op, attempt.client_ref, attempt.key_name)
     if isinstance(found, outcomes.Accepted):
         _adopt(context, job, op, attempt, found)
         return
@@ -45,6 +45,9 @@ def look_up(context: Context, job_id: str, fence: int) -> None:
         with context.database.transaction() as session:
             schedule.touch(session, job.id, job.fence, polls=looks, due_at=after(wait_s), lease_owner=None)
     elif isinstance(found, outcomes.NotVisible) and op.dedupe.absence_proves:
+        with context.database.transaction() as session:
+            attempts.over(session, attempt.id)
+            money.refund(session, attempt.id, "the provider does not have it, which proves that it was never taken")
         _resubmit(context, job, "the provider does not have it, which proves that it was never taken")
     else:
         _decide(context, job, f"it was not found in {looks} looks, which proves nothing")
@@ -86,4 +89,4 @@ def _resubmit(context: Context, job: Job, reason: str) -> None:
             session, job.id, "resubmit", actor=context.owner, if_fence=job.fence, reason=reason, due_at=now(), error=None, polls=0
         )
     finish.told(context, moved)
-    dispatch.nudge(context, [job.modality])
+    dispatch.nudge(context)

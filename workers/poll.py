@@ -19,7 +19,7 @@ from jobs.models import Attempt, Job
 from jobs.queries import attempts, schedule
 from jobs.queries.schedule import Snooze
 from jobs.states import JobState
-from workers import dispatch, finish, upstream
+from workers import dispatch, finish, money, upstream
 from workers.context import Context
 
 log = structlog.get_logger()
@@ -34,20 +34,27 @@ def poll(context: Context, pairs: Sequence[tuple[str, int]]) -> None:
     for job in jobs:
         op, attempt = catalogue.find(job.operation), attempt_of.get(job.id)
         if op is None or op.poll is None or attempt is None or attempt.upstream_id is None:
-            finish.fail(context, job, JobError(code="operation_removed", message=f"This version cannot poll {job.operation}."))
+            message = f"This version cannot poll {job.operation}."
+            finish.fail(context, job, JobError(code="operation_removed", message=message, may_have_been_charged=True))
         else:
             asked.append((job, op, op.poll, attempt))
-    tasks = [upstream.Task(job.id, op, _asked(job, attempt)) for job, op, _, attempt in asked]
+    tasks = [upstream.Task(job.id, op, _asked(job, attempt), attempt.key_name) for job, op, _, attempt in asked]
     said = upstream.poll(context, tasks)
 
     snoozed: list[Snooze] = []
     done: set[str] = set()
+    freed = False
     for job, op, rules, attempt in asked:
         outcome = said[job.id]
         try:
             if isinstance(outcome, outcomes.Done):
                 _collect(context, job, attempt, outcome)
                 done.add(job.modality)
+                freed = True
+            elif isinstance(outcome, outcomes.Failed):
+                _close(context, job, op, attempt, outcome)
+                finish.fail(context, job, outcome.error)
+                freed = True
             elif (verdict := _verdict(job, op, rules, outcome)) is not None:
                 finish.fail(context, job, verdict)
             else:
@@ -58,6 +65,18 @@ def poll(context: Context, pairs: Sequence[tuple[str, int]]) -> None:
     with context.database.transaction() as session:
         schedule.snooze(session, snoozed)
     dispatch.nudge_outputs(context, done)
+    if freed:
+        dispatch.freed(context)
+
+
+def _close(context: Context, job: Job, op: Operation, attempt: Attempt, outcome: outcomes.Failed) -> None:
+    """The provider is done with it, and what it took is given back, unless it calls that a success."""
+    with context.database.transaction() as session:
+        attempts.over(session, attempt.id)
+        if outcome.charged:
+            money.settle_by_quote(context, session, attempt.id, op, attempt.given or job.input)
+        else:
+            money.refund(session, attempt.id, money.FAILED)
 
 
 def _collect(context: Context, job: Job, attempt: Attempt, outcome: outcomes.Done) -> None:
@@ -81,11 +100,9 @@ def _collect(context: Context, job: Job, attempt: Attempt, outcome: outcomes.Don
 
 def _verdict(job: Job, op: Operation, rules: Poll, outcome: outcomes.PollOutcome) -> JobError | None:
     """The error that ends the job, or None while there is hope."""
-    if isinstance(outcome, outcomes.Failed):
-        return outcome.error
     running_s = _seconds_since(job.accepted_at)
     if op.submit is None:
-        return _verdict_on_nothing_bought(running_s, rules, outcome)
+        return _verdict_on_a_repetition(running_s, rules, outcome)
     if isinstance(outcome, outcomes.NotVisible) and running_s > rules.visible_after_s and job.oddities >= 2:
         return outcome.error.model_copy(
             update={
@@ -106,14 +123,18 @@ def _verdict(job: Job, op: Operation, rules: Poll, outcome: outcomes.PollOutcome
     return None
 
 
-def _verdict_on_nothing_bought(running_s: float, rules: Poll, outcome: outcomes.PollOutcome) -> JobError | None:
-    """Such a result may be not there, not found or an error until it is made: only time tells."""
+def _verdict_on_a_repetition(running_s: float, rules: Poll, outcome: outcomes.PollOutcome) -> JobError | None:
+    """Such a result may be not there, not found or an error until it is made: only time tells.
+
+    Asking again costs nothing more; whether the first question does, nobody says.
+    """
     if running_s <= rules.give_up_s:
         return None
     if isinstance(outcome, outcomes.NotVisible | outcomes.Puzzling):
-        return outcome.error
+        return outcome.error.model_copy(update={"may_have_been_charged": True})
     minutes = f"{rules.give_up_s / 60:.0f}"
-    return JobError(code="timeout", message=f"The provider did not make it within {minutes} minutes.", retryable=True)
+    message = f"The provider did not make it within {minutes} minutes."
+    return JobError(code="timeout", message=message, retryable=True, may_have_been_charged=True)
 
 
 def _snooze(job: Job, rules: Poll, outcome: outcomes.PollOutcome) -> Snooze:

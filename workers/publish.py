@@ -49,6 +49,12 @@ def polls(modality: str, tickets: Sequence[Ticket]) -> None:
     )
 
 
+def follows(modality: str, operation: str, attempt_ids: Sequence[str]) -> None:
+    """One message for many attempts of one operation."""
+    calls = "1 call" if len(attempt_ids) == 1 else f"{len(attempt_ids)} calls"
+    _send(f"{modality}.follow", queues.poll_lane(modality), {"attempts": list(attempt_ids)}, f"{calls}: {operation}")
+
+
 def deliveries(hints: Iterable[Hint]) -> None:
     for hint in hints:
         _send("webhook.deliver", queues.WEBHOOK, {"delivery": hint.delivery_id, "fence": hint.fence}, hint.delivery_id)

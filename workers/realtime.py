@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.http11 import Response
@@ -41,6 +42,7 @@ async def reply(
     headers: Mapping[str, str],
     total_s: float,
     asked: asking.Asked,
+    key: SecretStr | None,
 ) -> outcomes.SubmitOutcome:
     """The reply to what `request` says; a result goes to `sink` as JSON, as a synchronous answer does."""
     given = request.json or {}
@@ -54,10 +56,10 @@ async def reply(
     except StorageError as error:
         problem = JobError(code="storage_unavailable", message=f"input.audio could not be decoded: {error}", retryable=True)
         return outcomes.NotAccepted(problem, None)
-    ways = _ways(context, headers)
+    ways = _ways(key, headers)
     while True:
         talk = Talk(given, samples)
-        outcome = await _converse(context, op, request.path, ways.pop(0), talk, sink, total_s=total_s, asked=asked)
+        outcome = await _converse(context, op, request.path, ways.pop(0), talk, sink, total_s=total_s, asked=asked, key=key)
         if talk.bought or not ways or not _about_the_way(outcome):
             return outcome
 
@@ -78,8 +80,7 @@ class _Way(NamedTuple):
     protocols: tuple[str, ...] = ()
 
 
-def _ways(context: Context, headers: Mapping[str, str]) -> list[_Way]:
-    key = context.settings.upstream_key
+def _ways(key: SecretStr | None, headers: Mapping[str, str]) -> list[_Way]:
     others = [_Way({}, ("realtime", _KEY_PROTOCOL + key.get_secret_value()))] if key else []
     return [_Way(headers), *others]
 
@@ -94,6 +95,7 @@ async def _converse(
     *,
     total_s: float,
     asked: asking.Asked,
+    key: SecretStr | None,
 ) -> outcomes.SubmitOutcome:
     """One session, from the handshake to what came of it."""
     settings = context.settings
@@ -108,7 +110,7 @@ async def _converse(
     except InvalidStatus as error:
         return _refused(op, error.response)
     except (OSError, InvalidHandshake, ConnectionClosed, Broken, TimeoutError) as error:
-        trouble = _shown(context, error)
+        trouble = _shown(key, error)
     if talk.result is None:
         return _lost(trouble) if talk.bought else _unreachable(trouble)
     body = json.dumps(talk.result, ensure_ascii=False).encode("utf-8", "replace")
@@ -160,10 +162,9 @@ def _not_bought(outcome: outcomes.SubmitOutcome) -> outcomes.SubmitOutcome:
     return outcome
 
 
-def _shown(context: Context, error: BaseException) -> str:
+def _shown(key: SecretStr | None, error: BaseException) -> str:
     """What happened, without our key: a server may quote the subprotocol that it came in."""
     text = f"{type(error).__name__}: {error}".rstrip(": ")
-    key = context.settings.upstream_key
     return egress.redact(text.replace(key.get_secret_value(), "***") if key else text, 300)
 
 

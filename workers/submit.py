@@ -9,24 +9,27 @@ Nothing here ever sends the same attempt twice.
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
+from decimal import Decimal
 from typing import Any
 
 import structlog
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import col
 
 from jobs import catalogue, policy
 from jobs.catalogue import asking, outcomes
-from jobs.catalogue.spec import Operation
+from jobs.catalogue.spec import Fault, Operation
 from jobs.db import after, now
 from jobs.errors import JobError
 from jobs.ids import new_client_ref, new_id
 from jobs.life import Moved
 from jobs.models import Job
-from jobs.queries import attempts, schedule
+from jobs.queries import attempts, gates, ledger, schedule
 from storage import StorageError, StorageUnavailable
 from storage.spool import Spool
-from workers import arrive, dispatch, finish, inbound, references, upstream
+from workers import arrive, dispatch, finish, inbound, manners, money, references, upstream
 from workers.context import Context
 from workers.inputs import InputUnavailable, with_media
 
@@ -45,6 +48,8 @@ def submit(context: Context, job_id: str, fence: int) -> None:
             "claim",
             actor=context.owner,
             if_fence=fence,
+            # A message that comes after its time finds a job that has no place within the limits any more.
+            only=col(Job.reserved).is_(True),
             lease_owner=context.owner,
             due_at=after(context.settings.lease_s),
             started_at=func.coalesce(Job.started_at, now()),
@@ -63,7 +68,7 @@ def submit(context: Context, job_id: str, fence: int) -> None:
         with context.leases.held(job.id, job.fence):
             _call(context, job, op)
     # The place in the window is free again.
-    dispatch.nudge(context, [job.modality])
+    dispatch.nudge(context)
 
 
 def _call(context: Context, job: Job, op: Operation) -> None:
@@ -85,39 +90,93 @@ def _call(context: Context, job: Job, op: Operation) -> None:
         _wait_on(context, job)
         return
     attempt_id = new_id("att")
-    with context.database.transaction() as session:
-        held = schedule.touch(session, job.id, job.fence, attempt_id=attempt_id, attempts=Job.attempts + 1)
-        if not held:
-            return
-        attempts.begin(session, attempt_id, job, client_ref, asked)
     if request is None:
-        # Nothing is bought: the first look asks for the result, under our own name for the task.
-        _accepted(context, job, op, attempt_id, outcomes.Accepted(client_ref, None, None))
+        # There is no call to make: the first look asks for the result, under our own name for the task.
+        if _begin(context, job, op, attempt_id, client_ref, asked):
+            _accepted(context, job, op, attempt_id, outcomes.Accepted(client_ref, None, None))
         return
-    with Spool(context.spool_folder, max_bytes=context.settings.max_inline_bytes) as spool:
-        outcome = upstream.submit(context, op, request, spool, asking.Asked(asked))
-        log.info("submitted", job_id=job.id, operation=op.name, outcome=type(outcome).__name__)
-        # The provider's word is only in this process's memory until it is written down.
-        finish.surely(lambda: _record(context, job, op, attempt_id, outcome, spool))
+    with ExitStack() as stack:
+        try:
+            # Before the intent: a disk that has no room for the answer is found out while nothing is sent.
+            spool = stack.enter_context(Spool(context.spool_folder, max_bytes=context.settings.max_inline_bytes))
+        except StorageError as error:
+            problem = JobError(code="storage_unavailable", message=f"There is no room for an answer: {error}", retryable=True)
+            _requeue(context, job, problem, None)
+            return
+        if _begin(context, job, op, attempt_id, client_ref, asked):
+            outcome = upstream.submit(context, op, request, spool, asking.Asked(asked), job.key_name)
+            log.info("submitted", job_id=job.id, operation=op.name, outcome=type(outcome).__name__)
+            manners.learn(context, job, outcome)
+            # The provider's word is only in this process's memory until it is written down.
+            finish.surely(lambda: _record(context, job, op, attempt_id, outcome, spool, asked))
 
 
-def _record(context: Context, job: Job, op: Operation, attempt_id: str, outcome: outcomes.SubmitOutcome, spool: Spool) -> None:
+def _begin(context: Context, job: Job, op: Operation, attempt_id: str, client_ref: str, asked: dict[str, Any]) -> bool:
+    """Commit the intent. False when the job is no longer ours, or is not to be called now."""
+    usd = money.quoted(context, job, op, asked)
+    if job.max_cost_usd is not None and (usd is None or usd > job.max_cost_usd):
+        finish.fail(context, job, _too_dear(job.max_cost_usd, usd))
+        return False
+    with context.database.transaction() as session:
+        if (objection := gates.objection(session, job)) is None:
+            held = schedule.touch(session, job.id, job.fence, attempt_id=attempt_id, attempts=Job.attempts + 1, reserved=False)
+            if held:
+                at = session.execute(select(now())).scalar_one()
+                attempts.begin(session, attempt_id, job, client_ref, asked, at=at, follow_s=_follow_s(context, op))
+                ledger.reserve(session, job, attempt_id, key_name=job.key_name, usd=usd, at=at)
+            return held
+    _put_back(context, job, objection)
+    return False
+
+
+def _too_dear(most: Decimal, usd: Decimal | None) -> JobError:
+    said = "its price is not known" if usd is None else f"it is quoted {usd} USD"
+    return JobError(code="budget_exceeded", message=f"The job may cost {most} USD, and with the values of other jobs {said}.")
+
+
+def _follow_s(context: Context, op: Operation) -> float:
+    """How long the call counts against the limits at most, if nobody ever hears of it again."""
+    if op.poll is not None:
+        return max(2 * op.poll.give_up_s, 600.0)
+    return ((op.submit.total_s if op.submit else None) or context.settings.submit_total_s) + 60.0
+
+
+def _record(
+    context: Context,
+    job: Job,
+    op: Operation,
+    attempt_id: str,
+    outcome: outcomes.SubmitOutcome,
+    spool: Spool,
+    asked: dict[str, Any],
+) -> None:
     match outcome:
         case outcomes.Accepted():
             _accepted(context, job, op, attempt_id, outcome)
         case outcomes.Answered():
             _answered(context, job, attempt_id, outcome, spool)
-        case outcomes.Rejected(error):
+        case outcomes.Rejected(error, charged):
             with context.database.transaction() as session:
                 attempts.end(session, attempt_id, "rejected", error)
-            finish.fail(context, job, error)
+                if charged:
+                    money.settle_by_quote(context, session, attempt_id, op, asked)
+                elif not error.may_have_been_charged:
+                    money.refund(session, attempt_id)
+            # A key that is refused whatever it asks for is no fault of this job, however often it happens.
+            forbidden = error.code == Fault.FORBIDDEN.value and job.oddities >= policy.MOST_REFUSED_KEYS
+            if manners.is_about_the_key(error) and not forbidden:
+                _wait_for_a_key(context, job, error)
+            else:
+                finish.fail(context, job, error)
         case outcomes.NotAccepted(error, retry_after_s):
             with context.database.transaction() as session:
                 attempts.end(session, attempt_id, "not_sent" if error.code == "upstream_unreachable" else "not_accepted", error)
+                money.refund(session, attempt_id)
             _requeue(context, job, error, retry_after_s)
         case outcomes.Lost(error):
             with context.database.transaction() as session:
-                attempts.end(session, attempt_id, "unknown", error)
+                # A call that may be repeated may have been paid for all the same.
+                attempts.end(session, attempt_id, "unknown", error, over=False)
             if op.dedupe.grade == "A":
                 _requeue(context, job, error, None)
             else:
@@ -162,6 +221,7 @@ def _answered(context: Context, job: Job, attempt_id: str, outcome: outcomes.Ans
         )
         with context.database.transaction() as session:
             attempts.end(session, attempt_id, "unknown", problem)
+            money.settle_by_quote(context, session, attempt_id, catalogue.find(job.operation), job.input)
         finish.fail(context, job, problem)
         return
     with context.database.transaction() as session:
@@ -186,10 +246,27 @@ def _rescued(context: Context, attempt_id: str, spool: Spool) -> str:
 
 def _requeue(context: Context, job: Job, error: JobError, retry_after_s: float | None) -> None:
     """Back to the backlog: the provider surely has nothing of it. Rate limits pass; other refusals count."""
-    counts = error.code != "rate_limited"
-    if counts and job.oddities + 1 >= policy.MOST_BUSY:
+    if error.code == "rate_limited":
+        _put_back(context, job, error.message)
+        return
+    if job.oddities + 1 >= policy.MOST_BUSY:
         finish.fail(context, job, error)
         return
+    wait = after(policy.backoff_s(max(job.attempts, job.oddities), retry_after_s))
+    _put_back(context, job, error.message, due_at=wait, oddities=Job.oddities + 1)
+
+
+def _wait_for_a_key(context: Context, job: Job, error: JobError) -> None:
+    """Back to the backlog until a key is there that is not refused; behind the others, so that one of those is tried next.
+
+    Where only this job is refused, and others are not, it is not tried for ever.
+    """
+    of_the_request = error.code == Fault.FORBIDDEN.value
+    _put_back(context, job, error.message, rank_at=now(), oddities=Job.oddities + (1 if of_the_request else 0))
+
+
+def _put_back(context: Context, job: Job, reason: str, **changes: Any) -> None:
+    """To where it waited, with its place within the limits free again."""
     with context.database.transaction() as session:
         moved = context.life.move(
             session,
@@ -197,30 +274,16 @@ def _requeue(context: Context, job: Job, error: JobError, retry_after_s: float |
             "requeue",
             actor=context.owner,
             if_fence=job.fence,
-            reason=error.message[:500],
-            due_at=after(policy.backoff_s(max(job.attempts, job.oddities), retry_after_s)),
-            released_at=None,
-            oddities=Job.oddities + (1 if counts else 0),
+            reason=reason[:500],
             crashes=0,
+            **({"due_at": now()} | changes),
         )
     finish.told(context, moved)
 
 
 def _wait_on(context: Context, job: Job) -> None:
     """Back to where it waits for other jobs: the message that brought it here was not ours."""
-    with context.database.transaction() as session:
-        moved = context.life.move(
-            session,
-            job.id,
-            "requeue",
-            actor=context.owner,
-            if_fence=job.fence,
-            reason="a job that it needs has not ended",
-            due_at=None,
-            released_at=None,
-            crashes=0,
-        )
-    finish.told(context, moved)
+    _put_back(context, job, "a job that it needs has not ended", due_at=None)
 
 
 def lose(context: Context, job: Job, op: Operation | None, error: JobError) -> None:
@@ -247,7 +310,9 @@ def move_to_unknown(context: Context, session: Any, job: Job, op: Operation | No
         reason=error.message[:500],
         due_at=due_at,
         released_at=None,
+        reserved=False,
         error=error.as_json(),
         polls=0,
         crashes=0,
+        expire_at=arrive.expiry(job),
     )

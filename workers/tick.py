@@ -6,11 +6,13 @@ Idempotent and safe to run twice at once: rows are locked with SKIP LOCKED, and 
 from __future__ import annotations
 
 import random
+from datetime import datetime
 from functools import partial
 from itertools import count
 from typing import Any
 
 import structlog
+from sqlalchemy import select
 from sqlmodel import Session
 
 from jobs import catalogue
@@ -18,10 +20,10 @@ from jobs.db import now
 from jobs.errors import JobError
 from jobs.life import Moved
 from jobs.models import Attempt, Job
-from jobs.queries import attempts, batches, chains, events, idempotency, schedule
-from jobs.states import MODALITIES, JobState
+from jobs.queries import attempts, batches, chains, events, idempotency, ledger, release, schedule, twins
+from jobs.states import JobState
 from storage import spool
-from workers import arrive, cancel, dispatch, finish, submit
+from workers import arrive, balance, cancel, dispatch, finish, submit
 from workers.context import Context
 
 log = structlog.get_logger()
@@ -46,13 +48,15 @@ def tick(context: Context) -> None:
         (found.polls, partial(dispatch.hand_out_polls, context)),
         *((True, partial(dispatch.release_outputs, context, modality)) for modality in found.collecting),
         # After the lost hints were taken back: they are backlog again.
-        *((True, partial(dispatch.release, context, modality)) for modality in (MODALITIES if found.lost_hints else found.backlog)),
+        (found.backlog or found.lost_hints, partial(_release, context)),
         (found.lookups, partial(dispatch.hand_out_lookups, context)),
+        (found.followed, partial(dispatch.hand_out_followed, context)),
         (found.deliveries, partial(dispatch.hand_out_deliveries, context)),
         (found.events, partial(_feed, context)),
         (found.canceled_batches, partial(_canceled_batches, context)),
         (found.batches, partial(_batches, context)),
         (turn % _CHAINS_EVERY == 0, partial(_chains, context)),
+        (turn % _CHAINS_EVERY == 0, partial(balance.look, context)),
         (turn % _HOUSEKEEPING_EVERY == 0, partial(_housekeeping, context)),
     ]
     for wanted, part in parts:
@@ -69,9 +73,17 @@ def _guarded(part: partial[Any]) -> None:
 
 def _lost_hints(context: Context) -> None:
     with context.database.transaction() as session:
-        found = schedule.take_back_lost_hints(session)
+        found = release.take_back_lost_hints(session)
     if found:
         log.info("hints_lost", jobs=found)
+
+
+def _release(context: Context) -> None:
+    for job_id, never in dispatch.release(context).never.items():
+        with context.database.read() as session:
+            job = session.get(Job, job_id)
+        if job is not None and job.status == JobState.QUEUED:
+            finish.fail(context, job, JobError(code=never.code, message=never.message))
 
 
 def _silent_submits(context: Context) -> None:
@@ -97,7 +109,7 @@ def _rescue(context: Context, session: Session, job: Job, attempt: Attempt | Non
                 message="The worker died around the paid call: nobody can tell whether the provider took it.",
                 may_have_been_charged=True,
             )
-            attempts.end(session, job.attempt_id or "", "unknown", error)
+            attempts.end(session, job.attempt_id or "", "unknown", error, over=False)
             op = catalogue.find(job.operation)
             if op is not None and op.dedupe.grade == "A":
                 return _start_over(context, session, job, "the worker died around a call that may be repeated")
@@ -107,6 +119,16 @@ def _rescue(context: Context, session: Session, job: Job, attempt: Attempt | Non
             return arrive.accept(context, session, job, wait_s=0.0, reason=reason)
         case "answered":
             return arrive.receive(context, session, job, reason="the worker died after the answer was safe in storage")
+        case "rejected" if ledger.settled(session, job.attempt_id or ""):
+            # It would be paid for again.
+            error = JobError(
+                code="upstream_failed",
+                message=f"The worker died after the provider had charged for a refusal: {attempt.note if attempt else ''}"[:500],
+                may_have_been_charged=True,
+            )
+            return context.life.move(
+                session, job.id, "fail", actor=context.owner, if_fence=job.fence, reason=error.message, error=error.as_json()
+            )
         case _:
             return _start_over(context, session, job, "the worker died before the paid call")
 
@@ -120,7 +142,6 @@ def _start_over(context: Context, session: Session, job: Job, reason: str) -> Mo
         if_fence=job.fence,
         reason=reason,
         due_at=now(),
-        released_at=None,
         # It may be asleep, not dead: under the old fence it would still commit its intent, and pay a second time.
         fence=Job.fence + 1,
     )
@@ -129,8 +150,10 @@ def _start_over(context: Context, session: Session, job: Job, reason: str) -> Mo
 def _overdue(context: Context) -> None:
     moves: list[Moved] = []
     with context.database.transaction() as session:
+        moment = session.execute(select(now())).scalar_one()
         for job in schedule.overdue(session, _MOST_RESCUES):
-            error = _deadline(at_work=job.status != JobState.QUEUED)
+            attempt = session.get(Attempt, job.attempt_id) if job.attempt_id else None
+            error = _too_late(job, attempt, moment)
             moved = context.life.move(session, job.id, "expire", actor=context.owner, reason=error.message, error=error.as_json())
             if moved is not None:
                 moves.append(moved)
@@ -138,9 +161,27 @@ def _overdue(context: Context) -> None:
         finish.told(context, moved)
 
 
-def _deadline(*, at_work: bool) -> JobError:
-    then = "while the provider was at work; it may still be on the bill" if at_work else "before it was started; it cost nothing"
-    return JobError(code="deadline_exceeded", message=f"The job's own deadline passed {then}.", may_have_been_charged=at_work)
+def _too_late(job: Job, attempt: Attempt | None, moment: datetime) -> JobError:
+    """Why the job is ended, and what is known of what it cost."""
+    if job.status == JobState.QUEUED:
+        charged = attempt is not None and attempt.state == "unknown"
+        cost = "an earlier call of it may have been charged" if charged else "it cost nothing"
+        if job.start_by is not None and job.start_by <= moment and (job.deadline_at is None or job.start_by < job.deadline_at):
+            message = f"It was not started by the time that it named (start_by); {cost}."
+            return JobError(code="not_started_in_time", message=message, may_have_been_charged=charged)
+        message = f"Its own deadline passed before it was started; {cost}."
+        return JobError(code="deadline_exceeded", message=message, may_have_been_charged=charged)
+    match JobState(job.status):
+        case JobState.UNKNOWN:
+            known = "the answer to its paid call was lost"
+        case JobState.COLLECTING:
+            known = "the provider was done, and its outputs were on their way into storage"
+        case _:
+            known = f"the provider was at work: its last word was {job.upstream_status or 'that it took the task'}"
+            known += f", {job.progress:.0%} done" if job.progress is not None else ""
+    task = f" (task {attempt.upstream_id})" if attempt and attempt.upstream_id else ""
+    message = f"Its own deadline passed, and so did the time that is waited beyond it; {known}{task}. It may be on the bill."
+    return JobError(code="deadline_exceeded", message=message, may_have_been_charged=True)
 
 
 def _feed(context: Context) -> None:
@@ -164,7 +205,7 @@ def _batches(context: Context) -> None:
 
 def _chains(context: Context) -> None:
     with context.database.read() as session:
-        found = chains.unsettled(session, _MOST_RESCUES)
+        found = {*chains.unsettled(session, _MOST_RESCUES), *twins.unsettled(session, _MOST_RESCUES)}
     finish.settle(context, found)
 
 

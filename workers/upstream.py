@@ -30,28 +30,41 @@ class Task:
     job_id: str
     operation: Operation
     asked: asking.Asked
+    #: The upstream key that it was started with.
+    key_name: str | None = None
 
     @property
     def task_id(self) -> str:
         return self.asked.task_id
 
 
-def submit(context: Context, op: Operation, request: asking.Request, spool: Spool, asked: asking.Asked) -> outcomes.SubmitOutcome:
+def submit(
+    context: Context, op: Operation, request: asking.Request, spool: Spool, asked: asking.Asked, key_name: str | None
+) -> outcomes.SubmitOutcome:
     """The paid call, once. A synchronous answer goes to `spool` as it arrives; it is the only copy of what was paid for."""
-    return context.loop.run(_submit(context, op, request, spool, asked))
+    return context.loop.run(_submit(context, op, request, spool, asked, key_name))
 
 
 async def _submit(
-    context: Context, op: Operation, request: asking.Request, spool: Spool, asked: asking.Asked
+    context: Context, op: Operation, request: asking.Request, spool: Spool, asked: asking.Asked, key_name: str | None
 ) -> outcomes.SubmitOutcome:
     settings = context.settings
     client = context.calls.take()
     total_s = (op.submit.total_s if op.submit else None) or settings.submit_total_s
     # The head of the answer may take as long as the whole call: a picture is drawn before the first byte comes.
     timeouts = egress.Timeouts(connect_s=5, read_s=total_s, write_s=30, pool_s=5)
-    headers = _headers(context, request)
+    headers = _headers(context, request, key_name)
     if op.submit and op.submit.protocol == "realtime":
-        return await realtime.reply(context, op, request, spool.write, headers=headers, total_s=total_s, asked=asked)
+        return await realtime.reply(
+            context,
+            op,
+            request,
+            spool.write,
+            headers=headers,
+            total_s=total_s,
+            asked=asked,
+            key=context.settings.key_named(key_name),
+        )
     try:
         if not op.synchronous:
             answer = await egress.request_json(
@@ -123,7 +136,7 @@ async def _poll(context: Context, tasks: Sequence[Task]) -> dict[str, outcomes.P
         await asyncio.gather(*(alone(task) for task in left_out))
 
     work = []
-    for op, group in _by_operation(tasks):
+    for op, group in _alike(tasks):
         batch = op.poll.batch if op.poll else None
         if batch is None or len(group) == 1:
             work += [alone(task) for task in group]
@@ -135,24 +148,27 @@ async def _poll(context: Context, tasks: Sequence[Task]) -> dict[str, outcomes.P
 
 async def _poll_one(context: Context, task: Task) -> outcomes.PollOutcome:
     request = asking.poll_request(task.operation, task.asked)
-    answer = await _ask(context, request)
+    answer = await _ask(context, request, task.key_name)
     if isinstance(answer, outcomes.Puzzling):
         return answer
     return wire.read_poll(task.operation, answer.status, answer.headers, answer.body, task.asked)
 
 
 async def _poll_many(context: Context, op: Operation, group: Sequence[Task]) -> dict[str, outcomes.PollOutcome] | outcomes.Puzzling:
-    answer = await _ask(context, asking.batch_poll_request(op, [task.task_id for task in group]), many=len(group))
+    request = asking.batch_poll_request(op, [task.task_id for task in group])
+    answer = await _ask(context, request, group[0].key_name, many=len(group))
     if isinstance(answer, outcomes.Puzzling):
         return answer
     return wire.read_batch_poll(op, answer.status, answer.headers, answer.body, {task.task_id: task.asked for task in group})
 
 
-def look_up(context: Context, op: Operation, client_ref: str) -> outcomes.Accepted | outcomes.NotVisible | outcomes.Puzzling:
+def look_up(
+    context: Context, op: Operation, client_ref: str, key_name: str | None
+) -> outcomes.Accepted | outcomes.NotVisible | outcomes.Puzzling:
     """Whether the task of a lost answer exists, asked by our own name for it."""
 
     async def ask() -> outcomes.Accepted | outcomes.NotVisible | outcomes.Puzzling:
-        answer = await _ask(context, asking.lookup_request(op, client_ref))
+        answer = await _ask(context, asking.lookup_request(op, client_ref), key_name)
         if isinstance(answer, outcomes.Puzzling):
             return answer
         return wire.read_lookup(op, answer.status, answer.headers, answer.body)
@@ -160,11 +176,13 @@ def look_up(context: Context, op: Operation, client_ref: str) -> outcomes.Accept
     return context.loop.run(ask())
 
 
-def address_of(context: Context, op: Operation, output: Mapping[str, Any]) -> str | outcomes.Puzzling | outcomes.NotVisible:
+def address_of(
+    context: Context, op: Operation, output: Mapping[str, Any], key_name: str | None
+) -> str | outcomes.Puzzling | outcomes.NotVisible:
     """The address of an output that the gateway names only when asked for it."""
 
     async def ask() -> str | outcomes.Puzzling | outcomes.NotVisible:
-        answer = await _ask(context, asking.follow_up_request(op, output["path"]))
+        answer = await _ask(context, asking.follow_up_request(op, output["path"]), key_name)
         if isinstance(answer, outcomes.Puzzling):
             return answer
         return wire.read_follow_up(op, output["address"], answer.status, answer.headers, answer.body)
@@ -173,7 +191,14 @@ def address_of(context: Context, op: Operation, output: Mapping[str, Any]) -> st
 
 
 def content_of(
-    context: Context, op: Operation, output: Mapping[str, Any], sink: Callable[[bytes], object], *, total_s: float, cap_bytes: int
+    context: Context,
+    op: Operation,
+    output: Mapping[str, Any],
+    sink: Callable[[bytes], object],
+    *,
+    key_name: str | None,
+    total_s: float,
+    cap_bytes: int,
 ) -> egress.Streamed:
     """An output that the gateway itself serves to whoever has the key.
 
@@ -186,7 +211,7 @@ def content_of(
             request.method,
             request.path,
             sink,
-            headers=_headers(context, request),
+            headers=_headers(context, request, key_name),
             total_s=total_s,
             cap_bytes=cap_bytes,
             min_rate=egress.MinRate(),
@@ -195,7 +220,9 @@ def content_of(
     )
 
 
-async def _ask(context: Context, request: asking.Request, *, many: int = 1) -> egress.Answer | outcomes.Puzzling:
+async def _ask(
+    context: Context, request: asking.Request, key_name: str | None, *, many: int = 1
+) -> egress.Answer | outcomes.Puzzling:
     """A request that costs nothing and may be repeated."""
     settings = context.settings
     try:
@@ -203,7 +230,7 @@ async def _ask(context: Context, request: asking.Request, *, many: int = 1) -> e
             context.polls.take(),
             request.method,
             request.path,
-            headers=_headers(context, request),
+            headers=_headers(context, request, key_name),
             **_body(request),
             total_s=settings.poll_total_s,
             cap_bytes=settings.max_answer_bytes * (1 + many // 10),
@@ -214,8 +241,8 @@ async def _ask(context: Context, request: asking.Request, *, many: int = 1) -> e
         )
 
 
-def _headers(context: Context, request: asking.Request) -> Mapping[str, str]:
-    key = context.settings.upstream_key
+def _headers(context: Context, request: asking.Request, key_name: str | None) -> Mapping[str, str]:
+    key = context.settings.key_named(key_name)
     given = {} if key is None else _key_header(request.auth, key.get_secret_value())
     return {**given, "Accept": "application/json, */*", **request.headers}
 
@@ -234,8 +261,9 @@ def _body(request: asking.Request) -> dict[str, Any]:
     return {"files": [*texts, *((name, (part.filename, part.content, part.media_type)) for name, part in request.parts)]}
 
 
-def _by_operation(tasks: Sequence[Task]) -> list[tuple[Operation, list[Task]]]:
-    groups: dict[str, tuple[Operation, list[Task]]] = {}
+def _alike(tasks: Sequence[Task]) -> list[tuple[Operation, list[Task]]]:
+    """Those that one request may ask for: of one operation, started with one key."""
+    groups: dict[tuple[str, str | None], tuple[Operation, list[Task]]] = {}
     for task in tasks:
-        groups.setdefault(task.operation.name, (task.operation, []))[1].append(task)
+        groups.setdefault((task.operation.name, task.key_name), (task.operation, []))[1].append(task)
     return list(groups.values())
