@@ -1,4 +1,4 @@
-"""What follows an answer: telling the queues. Never in the caller's way, never more than one release per modality at a time."""
+"""What follows an answer: telling the queues. Never in the caller's way, never more than one release at a time."""
 
 from __future__ import annotations
 
@@ -25,18 +25,16 @@ class Afterwards:
         self._context = context
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="afterwards")
         self._lock = threading.Lock()
-        self._running: set[str] = set()
-        self._again: set[str] = set()
+        self._nudging = self._again = False
 
-    def nudge(self, modalities: Iterable[str]) -> None:
+    def nudge(self) -> None:
         """Release what was just submitted. A thousand submits make at most one running release and one waiting."""
-        for modality in modalities:
-            with self._lock:
-                if modality in self._running:
-                    self._again.add(modality)
-                    continue
-                self._running.add(modality)
-            self.run(self._release, modality)
+        with self._lock:
+            if self._nudging:
+                self._again = True
+                return
+            self._nudging = True
+        self.run(self._release)
 
     def nudge_outputs(self, modalities: Iterable[str]) -> None:
         self.run(dispatch.nudge_outputs, self._context, list(modalities))
@@ -56,14 +54,14 @@ class Afterwards:
     def close(self) -> None:
         self._pool.shutdown(wait=True)
 
-    def _release(self, modality: str) -> None:
+    def _release(self) -> None:
         while True:
-            dispatch.nudge(self._context, [modality])
+            dispatch.nudge(self._context)
             with self._lock:
-                if modality not in self._again:
-                    self._running.discard(modality)
+                if not self._again:
+                    self._nudging = False
                     return
-                self._again.discard(modality)
+                self._again = False
 
     @staticmethod
     def _safely(work: Callable[..., None], *args: Any) -> None:

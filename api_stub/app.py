@@ -14,6 +14,7 @@ from api_stub import problems
 from api_stub.edge import Edge
 from api_stub.face import open_face
 from api_stub.routes import (
+    admin,
     batches,
     deliveries,
     events,
@@ -69,6 +70,7 @@ def create_app(context: Context) -> FastAPI:
         deliveries.router,
         webhooks.router,
         usage.router,
+        admin.router,
         upstream.router,
         system.router,
     )

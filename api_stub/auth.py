@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -25,6 +25,20 @@ _BELIEVED_S = 2.0
 _MOST_BELIEVED = 10_000
 
 
+class Caller(NamedTuple):
+    """Whose key came with a request, and what it may."""
+
+    tenant_id: str
+    key_id: str
+    #: May pause, limit, and see what concerns all tenants.
+    admin: bool
+
+    @property
+    def actor(self) -> str:
+        """Who did it, where it matters which key it was."""
+        return f"api:{self.key_id}"
+
+
 class Gate:
     """Tells tenants by their keys. Believes a good key for two seconds, so that a busy client costs one look-up, not thousands."""
 
@@ -32,12 +46,12 @@ class Gate:
         self._database = database
         self._bootstrap = bootstrap_key.get_secret_value() if bootstrap_key else None
         self._lock = threading.Lock()
-        self._believed: dict[str, tuple[str, float]] = {}
+        self._believed: dict[str, tuple[Caller, float]] = {}
 
-    def believed(self, key: str) -> str | None:
-        """The tenant of a key that was good a moment ago."""
-        tenant_id, until = self._believed.get(keys.digest(key), ("", 0.0))
-        return tenant_id if time.monotonic() < until else None
+    def believed(self, key: str) -> Caller | None:
+        """Whose key this is, if it was good a moment ago."""
+        caller, until = self._believed.get(keys.digest(key), (None, 0.0))
+        return caller if time.monotonic() < until else None
 
     def plausible(self, key: str) -> bool:
         """Whether the key is worth a look into the database."""
@@ -45,22 +59,23 @@ class Gate:
             return False
         return self._is_bootstrap(key) or keys.well_formed(key)
 
-    def tenant_of(self, key: str) -> str | None:
-        """The id of the tenant this key belongs to, asked of the database."""
+    def caller_of(self, key: str) -> Caller | None:
+        """Whose key this is, asked of the database."""
         with self._database.read() as session:
-            tenant = keys.tenant_of(session, key)
-        if tenant is None and self._is_bootstrap(key):
+            row = keys.find(session, key)
+        if (row is None or not row.admin) and self._is_bootstrap(key):
             # Made when it is first used, so that it works however the API was started and whenever the database came up.
             keys.ensure_bootstrap(self._database, key)
             with self._database.read() as session:
-                tenant = keys.tenant_of(session, key)
-        if tenant is None:
+                row = keys.find(session, key)
+        if row is None:
             return None
+        caller = Caller(row.tenant_id, row.id, row.admin)
         with self._lock:
             if len(self._believed) >= _MOST_BELIEVED:
                 self._believed.clear()
-            self._believed[keys.digest(key)] = (tenant.id, time.monotonic() + _BELIEVED_S)
-        return tenant.id
+            self._believed[row.digest] = (caller, time.monotonic() + _BELIEVED_S)
+        return caller
 
     def _is_bootstrap(self, key: str) -> bool:
         return self._bootstrap is not None and secrets.compare_digest(self._bootstrap.encode(), key.encode())
@@ -81,16 +96,39 @@ async def tenant_of_request(
             )
     gate: Gate = request.app.state.face.gate
     key = _bearer(request.headers.getlist("authorization"))
-    tenant_id = gate.believed(key)
-    if tenant_id is None and gate.plausible(key):
-        tenant_id = await run_in_threadpool(gate.tenant_of, key)
-    if tenant_id is None:
+    caller = gate.believed(key)
+    if caller is None and gate.plausible(key):
+        caller = await run_in_threadpool(gate.caller_of, key)
+    if caller is None:
         raise _unauthorized("invalid_api_key", "this API key is not valid", error="invalid_token")
-    return tenant_id
+    request.state.caller = caller
+    return caller.tenant_id
 
 
 #: The id of the tenant who asks.
 TenantId = Annotated[str, Depends(tenant_of_request)]
+
+
+async def caller_of_request(request: Request, _checked: TenantId) -> Caller:
+    """The tenant, and whether the key is an admin's."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+#: For routes that show an admin more than others.
+AnyCaller = Annotated[Caller, Depends(caller_of_request)]
+
+
+async def admin_of_request(caller: AnyCaller) -> Caller:
+    """403 for everybody else."""
+    if not caller.admin:
+        detail = "this needs an admin's key: MEDIAMILL_BOOTSTRAP_KEY, or one of `mediamill keys create --admin`"
+        raise ApiProblem(403, "admin_only", detail)
+    return caller
+
+
+#: For routes that concern all tenants.
+Admin = Annotated[Caller, Depends(admin_of_request)]
 
 
 def _bearer(headers: list[str]) -> str:

@@ -38,11 +38,14 @@ class Limits(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """One job's JSON: on which line, or as which item, from 1; and the earlier job that it asks for again."""
+    """One job's JSON: on which line, or as which item, from 1; the earlier job that it asks for again, and whether that one
+    might share what an equal one makes.
+    """
 
     line: int
     data: bytes
     retry_of: str | None = None
+    shares: bool = False
 
 
 class Cut(NamedTuple):

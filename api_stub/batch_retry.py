@@ -1,7 +1,7 @@
 """Asking again for what failed in a batch: a new batch of those lines alone, which keep their numbers and their custom_ids.
 
 What succeeded stays where it is: a line that needs it goes on pointing there, and one that needs another retried line points at
-that line's new job.
+that line's new job. Lines that shared one job's result share one again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from api_stub import batch_intake, intake
+from api_stub import admission, batch_intake, intake
 from api_stub.batch_intake import Checks, TakenBatch, Whole
 from api_stub.batch_lines import Piece
 from api_stub.batch_results import pages
@@ -32,18 +32,20 @@ INCLUDABLE = (JobState.EXPIRED, JobState.CANCELED)
 def retry_failed(face: Face, tenant_id: str, batch_id: str, include: frozenset[JobState], *, key: str | None) -> TakenBatch:
     """Store the new batch. Every line is checked again, as when it was new; all are taken or none. It costs money again.
 
-    Raises ApiProblem: 409 `batch_running`, `nothing_to_retry`; 422 `batch_invalid` with the lines that cannot be had any more.
+    Raises ApiProblem: 409 `batch_running`, `nothing_to_retry`; 422 `batch_invalid` with the lines that cannot be had any more;
+    what `admission.admit` says.
     """
     said = ["retry-failed", batch_id, sorted(include)]
     claim = Claim(tenant_id, key, submission.request_hash(said)) if key else None
     if first := earlier(face.context.database, claim):
         return batch_intake.look(face, tenant_id, first)
+    admission.may_submit(face.context.database, tenant_id)
     wanted = include | {JobState.FAILED}
     with face.context.database.read() as session:
         old = batch_of(session, tenant_id, batch_id)
         counts = batches.counts(session, [old.id])[old.id]
     _refuse(counts, wanted)
-    whole = Whole(new_id("batch"), old.callback_url, old.meta, retry_of=old.id)
+    whole = Whole(new_id("batch"), old.callback_url, old.meta, retry_of=old.id, max_cost_usd=old.max_cost_usd)
     checks = _Checks(face, tenant_id, whole.batch_id, None, intake.callback_check(face.rules))
     with tempfile.TemporaryFile() as file:
         shelf = checks.shelve(_again(face, tenant_id, old.id, wanted), file)
@@ -79,4 +81,6 @@ def _again(face: Face, tenant_id: str, batch_id: str, wanted: frozenset[JobState
         with face.context.database.read() as session:
             found = jobs.on_lines(session, page)
         for job in found:
-            yield Piece(job.line or 0, json.dumps(intake.request_of(job)).encode(), retry_of=job.id)
+            yield Piece(
+                job.line or 0, json.dumps(intake.request_of(job)).encode(), retry_of=job.id, shares=job.fingerprint is not None
+            )

@@ -28,6 +28,8 @@ BATCH_FINAL = frozenset({"completed", "canceled"})
 #: Seconds before a call that may be repeated is repeated, once the server has answered at all.
 _AGAIN_S = (0.2, 0.5, 1.0, 2.0)
 _BLOCK_BYTES = 1 << 16
+#: A large batch is checked line by line before it is answered.
+_CHECKING = httpx2.Timeout(600.0, connect=5.0)
 
 
 class ClientError(Exception):
@@ -117,13 +119,34 @@ class Client:
 
     # Batches ----------------------------------------------------------------------------------------------------------
 
-    def submit_lines(self, lines: Iterable[bytes], *, idempotency_key: str, callback_url: str | None = None) -> Json:
+    def submit_lines(
+        self,
+        lines: Iterable[bytes],
+        *,
+        idempotency_key: str,
+        callback_url: str | None = None,
+        max_cost_usd: str | None = None,
+        coalesce: bool = False,
+        reuse_within_s: float | None = None,
+    ) -> Json:
         """Stream a batch as NDJSON, one job a line. Not repeated here: the lines are gone once they are sent."""
-        params = {"callback_url": callback_url} if callback_url else {}
+        params = _said_of_lines(callback_url, max_cost_usd, coalesce, reuse_within_s)
         headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/x-ndjson"}
-        # A large batch is checked line by line before it is answered.
-        timeout = httpx2.Timeout(600.0, connect=5.0)
-        return self._json("POST", "/v1/batches", content=lines, headers=headers, params=params, timeout=timeout)
+        return self._json("POST", "/v1/batches", content=lines, headers=headers, params=params, timeout=_CHECKING)
+
+    def quote_lines(
+        self,
+        lines: Iterable[bytes],
+        *,
+        callback_url: str | None = None,
+        max_cost_usd: str | None = None,
+        coalesce: bool = False,
+        reuse_within_s: float | None = None,
+    ) -> Json:
+        """What such a batch would cost; nothing is submitted."""
+        params = _said_of_lines(callback_url, max_cost_usd, coalesce, reuse_within_s) | {"dry_run": "true"}
+        headers = {"Content-Type": "application/x-ndjson"}
+        return self._json("POST", "/v1/batches", content=lines, headers=headers, params=params, timeout=_CHECKING)
 
     def batch(self, batch_id: str) -> Json:
         return self._json("GET", f"/v1/batches/{_segment(batch_id)}")
@@ -131,16 +154,16 @@ class Client:
     def batches(self, *, most: int) -> list[Json]:
         return self._pages("/v1/batches", most, {})
 
-    def cancel_batch(self, batch_id: str) -> Json:
-        return self._json("POST", f"/v1/batches/{_segment(batch_id)}/cancel")
+    def cancel_batch(self, batch_id: str, *, running: bool = False) -> Json:
+        """End what of it has not started; with `running` what runs as well."""
+        params = {"include": "running"} if running else {}
+        return self._json("POST", f"/v1/batches/{_segment(batch_id)}/cancel", params=params)
 
     def retry_failed(self, batch_id: str, *, include: str | None, idempotency_key: str) -> Json:
         headers = {"Idempotency-Key": idempotency_key}
         params = {"include": include} if include else {}
-        # Every line is checked again before this is answered.
-        timeout = httpx2.Timeout(600.0, connect=5.0)
         path = f"/v1/batches/{_segment(batch_id)}/retry-failed"
-        return self._json("POST", path, headers=headers, params=params, timeout=timeout, repeat=True)
+        return self._json("POST", path, headers=headers, params=params, timeout=_CHECKING, repeat=True)
 
     def results(self, batch_id: str, status: str | None = None) -> Iterator[Json]:
         """The batch's jobs, in the order of its lines: all, or those in these states."""
@@ -184,6 +207,15 @@ class Client:
 
     def resend(self, delivery_id: str) -> Json:
         return self._json("POST", f"/v1/deliveries/{_segment(delivery_id)}/resend")
+
+    def usage(self, **asked: str | None) -> Json:
+        """All groups, however many pages they come in."""
+        params = {name: value for name, value in asked.items() if value is not None}
+        found = self._json("GET", "/v1/usage", params=params)
+        while found["next_cursor"]:
+            page = self._json("GET", "/v1/usage", params=params | {"cursor": found["next_cursor"]})
+            found |= {"data": found["data"] + page["data"], "next_cursor": page["next_cursor"]}
+        return found
 
     def list_at(self, path: str, **params: str) -> list[Json]:
         """A list from any address of the server."""
@@ -302,6 +334,19 @@ class _Stream:
             self._answer.close()
         if isinstance(error, httpx2.TransportError):
             raise self._client._explained(error) from None
+
+
+def _said_of_lines(
+    callback_url: str | None, max_cost_usd: str | None, coalesce: bool, reuse_within_s: float | None
+) -> dict[str, str]:
+    """What is said of a batch of lines as a whole: in the URL, because lines have no place for it."""
+    said = {
+        "callback_url": callback_url,
+        "max_cost_usd": max_cost_usd,
+        "coalesce": "true" if coalesce else None,
+        "reuse_within_s": None if reuse_within_s is None else str(reuse_within_s),
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _checked_bundle(path: Path) -> list[Json]:

@@ -34,9 +34,13 @@ JOB: Document = {
     "callback_url": JOB_REQUEST["callback_url"],
     "events": None,
     "on_unknown": "hold",
+    "fallbacks": None,
+    "served_by": None,
+    "shared_from": None,
     "attempts": 1,
     "waits_for": [],
     "start_at": None,
+    "start_by": None,
     "created_at": "2026-11-22T17:00:00.123456Z",
     "started_at": "2026-11-22T17:00:00.140211Z",
     "finished_at": "2026-11-22T17:01:12.004120Z",
@@ -60,7 +64,7 @@ JOB: Document = {
     ],
     "output": None,
     "error": None,
-    "cost": {"estimated_usd": None, "actual_usd": None},
+    "cost": {"estimated_usd": "0.28", "kind": "exact", "actual_usd": "0.28", "max_usd": None},
     "retry_of": None,
 }
 QUEUED_JOB = JOB | {
@@ -71,6 +75,7 @@ QUEUED_JOB = JOB | {
     "finished_at": None,
     "upstream": {"task_id": None, "status": None},
     "artifacts": [],
+    "cost": {"estimated_usd": "0.28", "kind": "exact", "actual_usd": None, "max_usd": None},
 }
 BATCH: Document = {
     "id": "batch_019ab0e1c7b7725c8a94d1e2f3a4b5c6",
@@ -79,9 +84,24 @@ BATCH: Document = {
     "counts": {"total": 2, "queued": 1, "running": 1, "succeeded": 0, "failed": 0, "canceled": 0, "expired": 0},
     "callback_url": None,
     "metadata": {},
+    "max_cost_usd": None,
     "created_at": "2026-11-22T17:00:00.123456Z",
+    "canceled_at": None,
     "finished_at": None,
     "retry_of": None,
+}
+BATCH_QUOTE: Document = {
+    "object": "batch_quote",
+    "valid": True,
+    "jobs": 4,
+    "estimated_usd": "0.56",
+    "max_cost_usd": None,
+    "shared": 1,
+    "unknown": {
+        "jobs": 1,
+        "reasons": [{"operation": "suno.music", "why": "no price is known for this operation", "jobs": 1, "lines": [4]}],
+    },
+    "operations": [{"operation": "kling.text_to_video", "kind": "exact", "jobs": 2, "estimated_usd": "0.56"}],
 }
 FILE: Document = {
     "id": "file_019ab0e1c7b7725c8a94d1e2f3a4b5c6",
@@ -143,11 +163,17 @@ def _body(schema: Document, example: Any) -> Document:
 
 
 _JOB_SCHEMA = JobRequest.model_json_schema()
-JOB_200: Responses = {200: _answer(JOB, "the job")}
+JOB_200: Responses = {200: _answer(JOB | {"queue": None}, "the job")}
 JOB_202: Responses = {202: _answer(QUEUED_JOB, "the job, accepted and stored"), 200: _answer(JOB, "the finished job")}
 JOBS_200: Responses = {200: _answer({"data": [JOB], "next_cursor": None}, "a page of jobs")}
 BATCH_200: Responses = {200: _answer(BATCH, "the batch")}
 BATCH_202: Responses = {202: _answer(BATCH, "the batch, accepted and stored")}
+SUBMITTED_BATCH_202: Responses = BATCH_202 | {200: _answer(BATCH_QUOTE, "what the batch would cost (`dry_run=true`)")}
+CANCELED_BATCH_202: Responses = {
+    202: _answer(
+        BATCH | {"canceled_at": "2026-11-22T17:00:09.000000Z", "left_running": 1}, "the batch; `left_running` of its jobs go on"
+    )
+}
 RETRIED_BATCH_202: Responses = {
     202: _answer(BATCH | {"retry_of": "batch_019ab0d7f2c47a118bd0c5e6a7f81923"}, "the new batch, accepted and stored")
 }
@@ -199,6 +225,9 @@ SUBMIT_BATCH: Document = {
                         "jobs": {"type": "array", "items": _JOB_SCHEMA, "minItems": 1},
                         "callback_url": _TEXT,
                         "metadata": {"type": "object", "additionalProperties": _TEXT},
+                        "max_cost_usd": _TEXT,
+                        "coalesce": {"type": "boolean"},
+                        "reuse_within_s": {"type": "number", "exclusiveMinimum": 0},
                     },
                     "additionalProperties": False,
                 },
@@ -233,4 +262,45 @@ NEW_ENDPOINT = _body(
 CHANGE_ENDPOINT = _body(
     {"type": "object", "properties": _ENDPOINT_FIELDS | {"enabled": {"type": "boolean"}}, "additionalProperties": False},
     {"enabled": False},
+)
+_NUMBER_OR_NULL: Document = {"type": ["number", "null"], "exclusiveMinimum": 0}
+_COUNT_OR_NULL: Document = {"type": ["integer", "null"], "minimum": 1}
+_USD_OR_NULL: Document = {"type": ["string", "null"], "description": "USD as text, to six places"}
+NEW_PAUSE = _body(
+    {
+        "type": "object",
+        "required": ["kind", "name", "reason"],
+        "properties": {
+            "kind": {"enum": ["provider", "operation", "tenant", "key"]},
+            "name": _TEXT | {"description": "a tenant by id or name"},
+            "reason": _TEXT,
+            "operation": _TEXT | {"description": "kind key: only this operation"},
+        },
+        "additionalProperties": False,
+    },
+    {"kind": "provider", "name": "kling", "reason": "their status page says maintenance until six"},
+)
+SET_LIMIT = _body(
+    {
+        "type": "object",
+        "minProperties": 1,
+        "properties": {"concurrency": _COUNT_OR_NULL, "per_second": _NUMBER_OR_NULL, "per_minute": _NUMBER_OR_NULL},
+        "additionalProperties": False,
+    },
+    {"concurrency": 5, "per_minute": 60},
+)
+CHANGE_TENANT = _body(
+    {
+        "type": "object",
+        "properties": {
+            "weight": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "max_running": _COUNT_OR_NULL,
+            "submits_per_minute": _COUNT_OR_NULL,
+            "max_queued": _COUNT_OR_NULL,
+            "cap_usd": _USD_OR_NULL,
+            "cap_day_usd": _USD_OR_NULL,
+        },
+        "additionalProperties": False,
+    },
+    {"weight": 3, "max_running": 10, "cap_day_usd": "10.00"},
 )

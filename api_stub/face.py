@@ -14,6 +14,7 @@ from api_stub.afterwards import Afterwards
 from api_stub.auth import Gate
 from api_stub.edge import Traffic
 from api_stub.watch import Watch
+from jobs.submission import Price
 from workers.context import Context, egress_rules
 from workers.egress import EgressRules
 
@@ -35,6 +36,8 @@ class Face:
     watch: Watch
     rules: EgressRules
     heavy: ThreadPoolExecutor
+    #: What a call costs, by the price list in force.
+    price: Price
     streams: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_PIECES_AT_ONCE))
     traffic: Traffic = field(default_factory=Traffic)
 
@@ -52,6 +55,7 @@ def open_face(context: Context) -> Face:
         watch=Watch(context.database),
         rules=egress_rules(settings),
         heavy=ThreadPoolExecutor(_BATCHES_AT_ONCE, thread_name_prefix="batch"),
+        price=context.price,
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
+from api_stub import admission
+from api_stub.admission import Demand, Unpriced
 from api_stub.face import Face
 from api_stub.idempotency import Claim, earlier, once
-from api_stub.presenting import job_of, shown_job
+from api_stub.presenting import job_of, shown_job, shown_standing
 from api_stub.problems import ApiProblem
 from jobs import submission
 from jobs.ids import new_id
@@ -17,6 +20,7 @@ from jobs.models import Job
 from jobs.queries import chains, files, jobs
 from jobs.states import JobState
 from jobs.submission import CallbackCheck, Checked, FilesMissing, Problem, StatesOf
+from jobs.view import amount
 from workers import finish
 from workers.egress import EgressRules, UrlRefused, check_url
 
@@ -31,6 +35,8 @@ _REPEATED = (
     "modality",
     "provider",
     "input",
+    "asked",
+    "fallback",
     "meta",
     "custom_id",
     "priority",
@@ -58,24 +64,35 @@ def check(face: Face, tenant_id: str, document: Any) -> Checked:
         document,
         callback=callback_check(face.rules),
         files_missing=files_missing(face, tenant_id),
+        price=face.price,
         states_of=states_of(face, tenant_id),
     )
 
 
 def submit(face: Face, tenant_id: str, document: Any, *, key: str | None = None) -> Taken:
-    """Store the job that `document` asks for. With a `key` that was used before: what it made then."""
+    """Store the job that `document` asks for. With a `key` that was used before: what it made then.
+
+    Raises submission.Refused, and ApiProblem as `admission.admit` does.
+    """
     claim = Claim(tenant_id, key, submission.request_hash(document)) if key else None
     if first := earlier(face.context.database, claim):
         return look(face, tenant_id, first, replayed=True)
     checked = check(face, tenant_id, document)
     (row,) = submission.rows(tenant_id, [checked])
-    return _store_row(face, tenant_id, claim, row)
+    return _store_row(face, tenant_id, claim, row, checked)
 
 
 def look(face: Face, tenant_id: str, job_id: str, *, replayed: bool = False) -> Taken:
     """The job as it is now. 404 if the tenant has none of this id."""
     with face.context.database.read() as session:
         return _taken(face, session, tenant_id, job_id, replayed=replayed)
+
+
+def look_closely(face: Face, tenant_id: str, job_id: str) -> dict[str, Any]:
+    """The job as it is now, and where it stands while it waits. 404 if the tenant has none of this id."""
+    with face.context.database.read() as session:
+        job = job_of(session, tenant_id, job_id)
+        return shown_job(face.context, session, job) | {"queue": shown_standing(face.context, session, job)}
 
 
 def retry(face: Face, tenant_id: str, job_id: str, *, key: str | None = None) -> Taken:
@@ -88,7 +105,8 @@ def retry(face: Face, tenant_id: str, job_id: str, *, key: str | None = None) ->
     if old.status not in _RETRIABLE:
         raise ApiProblem(409, "not_retriable", f"the job is {old.status}; only a failed, canceled or expired one is retried")
     # Checked again: its files may be gone by now, the operation's rules have changed, or a job it needs has failed.
-    return _store_row(face, tenant_id, claim, _again(old, check(face, tenant_id, request_of(old))))
+    checked = check(face, tenant_id, request_of(old))
+    return _store_row(face, tenant_id, claim, _again(old, checked), checked)
 
 
 def retry_download(face: Face, tenant_id: str, job_id: str, *, key: str | None = None) -> Taken:
@@ -171,10 +189,23 @@ def _callback_problem(url: str, rules: EgressRules) -> Problem | None:
     return None
 
 
-def _store_row(face: Face, tenant_id: str, claim: Claim | None, row: dict[str, Any]) -> Taken:
-    taken = _store(face, tenant_id, claim, row["id"], lambda session: submission.store(session, [row]))
+def _store_row(face: Face, tenant_id: str, claim: Claim | None, row: dict[str, Any], checked: Checked) -> Taken:
+    demand = _demand(checked)
+
+    def write(session: Session) -> None:
+        moment = admission.admit(session, tenant_id, demand)
+        submission.store(session, [row], ageing_s=face.context.settings.ageing_s, moment=moment)
+
+    taken = _store(face, tenant_id, claim, row["id"], write)
     settle(face, row["needs"])
     return taken
+
+
+def _demand(checked: Checked) -> Demand:
+    quote = checked.quote
+    if quote.usd is None:
+        return Demand(1, Decimal(0), [Unpriced(checked.operation.name, quote.why or "no price is known")])
+    return Demand(1, quote.usd)
 
 
 def _store(face: Face, tenant_id: str, claim: Claim | None, job_id: str, write: Callable[[Session], None]) -> Taken:
@@ -194,11 +225,17 @@ def _taken(face: Face, session: Session, tenant_id: str, job_id: str, *, replaye
 
 
 def request_of(old: Job) -> dict[str, Any]:
-    """The job as the request that could have made it."""
+    """The job as the request that could have made it: what was asked at first, with all that might be asked in its place.
+
+    The times it was not to be started before or after belong to that job alone.
+    """
+    asked = old.asked or {"operation": old.operation, "input": old.input}
     lasted = (old.deadline_at - old.created_at).total_seconds() if old.deadline_at else None
     return {
-        "operation": old.operation,
-        "input": old.input,
+        "operation": asked["operation"],
+        "input": asked["input"],
+        "fallbacks": old.fallbacks,
+        "max_cost_usd": amount(old.max_cost_usd),
         "callback_url": old.callback_url,
         "events": old.events,
         "metadata": old.meta,

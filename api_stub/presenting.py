@@ -11,13 +11,27 @@ from api_stub.params import plausible_id
 from api_stub.problems import not_found
 from jobs import view
 from jobs.models import Batch, Job
-from jobs.queries import batches, jobs, schedule
+from jobs.queries import batches, jobs, schedule, standing
 from jobs.states import FINAL
+from workers import dispatch
 from workers.context import Context
 
 
 def shown_job(context: Context, session: Session, job: Job) -> dict[str, Any]:
     return shown_jobs(context, session, [job])[0]
+
+
+def shown_standing(context: Context, session: Session, job: Job) -> dict[str, Any] | None:
+    """Where a waiting job stands; None for one that does not wait."""
+    found = standing.of(session, job, dispatch.house_of(context.settings))
+    if found is None:
+        return None
+    return {
+        "position": found.position,
+        "starts_by_p50": view.instant(found.starts_by_p50),
+        "starts_by_p90": view.instant(found.starts_by_p90),
+        "waiting_for": found.waiting_for._asdict(),
+    }
 
 
 def shown_jobs(context: Context, session: Session, found: Sequence[Job]) -> list[dict[str, Any]]:

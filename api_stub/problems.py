@@ -118,7 +118,8 @@ def unexpected(request: Request, error: Exception) -> Response:
         "unexpected",
         request_id=getattr(request.state, "request_id", None),
         method=request.method,
-        path=request.url.path,
+        # As it was declared: what stands in the braces may be the token that a provider's callback shows.
+        route=getattr(request.scope.get("route"), "path", "unmatched"),
         error=f"{type(error).__name__}: {error}"[:500],
         # As text of our own making: a pretty renderer would print every local variable, keys and prompts among them.
         traceback="".join(traceback.format_exception(error))[-8000:],

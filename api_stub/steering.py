@@ -67,7 +67,7 @@ def resolve(face: Face, tenant_id: str, job_id: str, document: dict[str, Any]) -
         raise ApiProblem(409, "task_taken", "another job already follows this task") from None
     follow(face, moved)
     if decision.as_ == "retry":
-        face.afterwards.nudge([moved.job.modality])
+        face.afterwards.nudge()
     return answer
 
 

@@ -80,18 +80,56 @@ def show_batch(batch_id: BatchId, as_json: JsonFlag = False, url: UrlOption = No
     return DONE
 
 
-def cancel_batch(batch_id: BatchId, as_json: JsonFlag = False, url: UrlOption = None, key: KeyOption = None) -> int:
-    """Cancel every job of a batch that is not over.
+def cancel_batch(
+    batch_id: BatchId,
+    running: Annotated[
+        bool, typer.Option("--running", help="End what runs as well; the provider may charge it all the same.")
+    ] = False,
+    as_json: JsonFlag = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> int:
+    """Cancel what has not started of a batch. What runs is paid for, and may finish.
 
     Example: mediamill batches cancel batch_0199a7c2f0a87d7c8f0e4f1d2c3b4a59
     """
     with connect(url, key) as client:
-        batch = client.cancel_batch(batch_id)
+        batch = client.cancel_batch(batch_id, running=running)
     if as_json:
         print_json(batch)
-    else:
-        print_facts([("batch", batch["id"]), ("status", batch["status"]), ("jobs", words_of_batch(batch))])
+        return DONE
+    print_facts([("batch", batch["id"]), ("status", batch["status"]), ("jobs", words_of_batch(batch))])
+    if left := batch.get("left_running"):
+        them = "1 job runs and is" if left == 1 else f"{left:,} jobs run and are"
+        note(f"{them} let finish: `mediamill batches cancel {batch_id} --running` ends that too")
     return DONE
+
+
+def print_quote(quote: Json) -> None:
+    """What a batch would cost, operation by operation."""
+    rows: list[tuple[object, ...]] = [
+        (one["operation"], f"{one['jobs']:,}", f"{one['estimated_usd']} USD", one["kind"]) for one in quote["operations"]
+    ]
+    rows += [
+        (one["operation"], f"{one['jobs']:,}", "unknown", f"{one['why']} ({_lines_in_words(one)})")
+        for one in quote["unknown"]["reasons"]
+    ]
+    print_table(("OPERATION", "JOBS", "COST", "WHICH IS"), rows, empty="no line would run: all of it is there")
+    shared = f"{quote['shared']:,} have what an equal one makes, and cost nothing" if quote["shared"] else None
+    beside = f" and {quote['unknown']['jobs']:,} of unknown price" if quote["unknown"]["jobs"] else ""
+    print_facts(
+        [
+            ("jobs", f"{quote['jobs']:,}"),
+            ("shared", shared),
+            ("cost", f"{quote['estimated_usd']} USD{beside}"),
+            ("may cost", f"{quote['max_cost_usd']} USD" if quote["max_cost_usd"] else None),
+        ]
+    )
+
+
+def _lines_in_words(reason: Json) -> str:
+    lines = ", ".join(str(line) for line in reason["lines"])
+    return f"line {lines}" if reason["jobs"] == 1 else f"lines {lines}{', …' if reason['jobs'] > len(reason['lines']) else ''}"
 
 
 def results(

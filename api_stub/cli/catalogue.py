@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api_stub.cli.shell import DONE, JsonFlag, misuse, print_facts, print_json, print_table
+from jobs import settings as settings_module
 
 if TYPE_CHECKING:
     from jobs.catalogue.spec import Deprecated, Operation
+    from jobs.pricing import PriceList
 
 
 def register(app: typer.Typer) -> None:
@@ -31,9 +33,10 @@ def operations(
 
     Example: mediamill operations --modality video --text "lip sync"; mediamill operations kling.text_to_video
     """
-    from jobs import catalogue
+    from jobs import catalogue, pricing
     from jobs.catalogue import showing
 
+    prices = pricing.in_force(settings_module.load().prices)
     every = catalogue.all_operations()
     if name is not None:
         found = every.get(name)
@@ -41,15 +44,15 @@ def operations(
             near = difflib.get_close_matches(name, every, n=1)
             misuse(f"{name} is no operation" + (f"; did you mean {near[0]}?" if near else "; `mediamill operations` lists them"))
         if as_json:
-            print_json(showing.view(found))
+            print_json(showing.view(found, prices))
         else:
-            _describe(found)
+            _describe(found, prices)
         return DONE
     _check("modality", modality, {one.modality for one in every.values()})
     _check("provider", provider, {one.provider for one in every.values()})
     chosen = showing.chosen(every.values(), modality=modality, provider=provider, text=text)
     if as_json:
-        print_json([showing.view(one) for one in chosen])
+        print_json([showing.view(one, prices) for one in chosen])
         return DONE
     rows = ((one.name, one.modality, one.summary, one.confidence, _ended(one)) for one in chosen)
     print_table(("OPERATION", "MODALITY", "WHAT IT DOES", "CONFIDENCE", ""), rows, empty="no operation is like that")
@@ -81,10 +84,10 @@ def _ending(one: Deprecated) -> str:
     return f"{what}{one.on}, {one.note}; " + (f"use {one.successor}" if one.successor else "no successor")
 
 
-def _describe(operation: Operation) -> None:
+def _describe(operation: Operation, prices: PriceList) -> None:
     from jobs.catalogue import showing
 
-    seen = showing.view(operation)
+    seen = showing.view(operation, prices)
     print_facts(
         [
             ("operation", operation.name),

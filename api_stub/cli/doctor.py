@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,16 +18,29 @@ from api_stub.cli.shell import DONE, FAILED, JsonFlag, print_json
 from jobs import settings as settings_module
 from jobs.settings import Settings, SettingsError
 
+if TYPE_CHECKING:
+    from jobs.pricing import PriceList
+
 _PATIENCE_S = 5.0
 #: The list of models is long.
 _MODELS_BYTES = 16 << 20
+#: A price that nobody has looked up for so long may be another by now.
+_STALE_DAYS = 90
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """`warning`: it works, but somebody should know; the exit code stays 0."""
+
     part: str
     ok: bool
     said: str
+    warning: bool = False
+
+    @property
+    def mark(self) -> str:
+        return "!" if self.warning else "✓" if self.ok else "✗"
 
 
 class Sick(Exception):
@@ -36,16 +52,15 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: JsonFlag = False, url: UrlOption = None, key: KeyOption = None) -> int:
-    """Look at every part: settings, database, broker, storage, gateway, API. Exit code 1 if one needs mending.
+    """Look at every part: settings, database, broker, storage, gateway, its accounts, prices, pauses, API.
 
-    Example: mediamill doctor
+    Exit code 1 if one needs mending; what is marked with ! works, and somebody should know. Example: mediamill doctor
     """
     findings = []
     for finding in examine(url, key):
         findings.append(finding)
         if not as_json:
-            mark = "✓" if finding.ok else "✗"
-            typer.echo(f"{mark} {finding.part:<9} {finding.said}")
+            typer.echo(f"{finding.mark} {finding.part:<9} {finding.said}")
             sys.stdout.flush()
     if as_json:
         print_json([asdict(finding) for finding in findings])
@@ -61,17 +76,24 @@ def examine(url: str | None = None, key: str | None = None) -> Iterator[Finding]
             yield Finding("settings", False, line)
         return
     yield Finding("settings", True, f"all known and possible; data in {settings.data}")
-    parts: dict[str, Callable[[], str]] = {
+    parts: dict[str, Callable[[], str | Iterator[Finding]]] = {
         "database": lambda: _database(settings),
         "broker": lambda: _broker(settings),
         "storage": lambda: _storage(settings),
         "upstream": lambda: _upstream(settings),
+        "balance": lambda: _balances(settings),
+        "prices": lambda: _prices(settings),
+        "pauses": lambda: _pauses(settings),
         "flower": lambda: _flower(settings),
         "api": lambda: _api(url, key, settings),
     }
     for part, look in parts.items():
         try:
-            yield Finding(part, True, look())
+            said = look()
+            if isinstance(said, str):
+                yield Finding(part, True, said)
+            else:
+                yield from said
         except Sick as error:
             yield Finding(part, False, str(error))
 
@@ -125,25 +147,25 @@ def _storage(settings: Settings) -> str:
 
 
 def _upstream(settings: Settings) -> str:
-    if settings.upstream_key is None and "upstream_url" not in settings.model_fields_set:
+    keys = settings.named_keys()
+    if not keys and "upstream_url" not in settings.model_fields_set:
         return "no COMETAPI_KEY; `mediamill serve` puts the simulator in its place"
-    if settings.upstream_key is None:
+    if not keys:
         raise Sick(f"{settings.upstream_url}: no key; set COMETAPI_KEY or MEDIAMILL_UPSTREAM_KEY")
-    status = _models_status(settings)
-    if status == 401 or status == 403:
-        raise Sick(f"{settings.upstream_url} refuses the key (HTTP {status}); look at COMETAPI_KEY")
-    if status >= 400:
-        raise Sick(f"{settings.upstream_url} answers HTTP {status}; is MEDIAMILL_UPSTREAM_URL right?")
-    return f"{settings.upstream_url} answers and takes the key"
+    one = len(keys) == 1
+    for name, key in keys.items():
+        status = _models_status(settings, key.get_secret_value())
+        if status in (401, 403):
+            place = "COMETAPI_KEY" if name == settings_module.DEFAULT_KEY else "MEDIAMILL_UPSTREAM_KEYS"
+            raise Sick(f"{settings.upstream_url} refuses the key{'' if one else f' {name}'} (HTTP {status}); look at {place}")
+        if status >= 400:
+            raise Sick(f"{settings.upstream_url} answers HTTP {status}; is MEDIAMILL_UPSTREAM_URL right?")
+    return f"{settings.upstream_url} answers and takes " + ("the key" if one else f"the keys {', '.join(keys)}")
 
 
-def _models_status(settings: Settings) -> int:
+def _models_status(settings: Settings, key: str) -> int:
     """The status of GET /v1/models, which is free."""
-    import asyncio
-
     from workers import egress
-
-    key = settings.upstream_key.get_secret_value() if settings.upstream_key else ""
 
     async def ask() -> int:
         async with egress.upstream_client(settings.upstream_url, timeouts=egress.POLL) as client:
@@ -156,6 +178,76 @@ def _models_status(settings: Settings) -> int:
         return asyncio.run(ask())
     except egress.EgressError as error:
         raise Sick(f"{settings.upstream_url} cannot be reached: {error}; look at MEDIAMILL_UPSTREAM_URL") from None
+
+
+def _balances(settings: Settings) -> Iterator[Finding]:
+    """What the accounts behind the keys hold. The gateway is asked, which is free."""
+    from jobs.view import amount
+    from workers import balance
+
+    keys, low = settings.named_keys(), settings.low_balance_usd
+    if not keys:
+        yield Finding("balance", True, "there is no key, and no account")
+    elif not settings.balance_url:
+        yield Finding("balance", True, "not asked for: MEDIAMILL_BALANCE_URL names no address of this gateway")
+    else:
+        for name, (usd, why) in asyncio.run(balance.ask(settings.balance_url, keys)).items():
+            if usd is None:
+                yield Finding("balance", True, f"{name}: unknown: {why}", warning=True)
+            elif low is not None and usd < low:
+                said = f"{name}: {amount(usd)} USD, less than MEDIAMILL_LOW_BALANCE_USD ({amount(low)}): fill it, the key is paused"
+                yield Finding("balance", True, said, warning=True)
+            else:
+                yield Finding("balance", True, f"{name}: {amount(usd)} USD", warning=usd <= 0)
+
+
+def _prices(settings: Settings) -> Iterator[Finding]:
+    """Settings that are known and possible have a price file that is right."""
+    from jobs import catalogue, pricing
+
+    prices = pricing.in_force(settings.prices)
+    everything = catalogue.all_operations()
+    ours = f", {len(prices.own())} of them by {settings.prices}" if settings.prices else ""
+    yield Finding("prices", True, f"{len(prices.priced())} of {len(everything)} operations have one{ours}; the others are unknown")
+    stale = stale_prices(prices, datetime.now(UTC).date())
+    if stale:
+        more = f" and {len(stale) - _MOST_NAMED} more" if len(stale) > _MOST_NAMED else ""
+        said = (
+            f"looked up more than {_STALE_DAYS} days ago: {', '.join(stale[:_MOST_NAMED])}{more}; MEDIAMILL_PRICES names newer ones"
+        )
+        yield Finding("prices", True, said, warning=True)
+
+
+def stale_prices(prices: PriceList, today: date) -> list[str]:
+    """Rows that nobody has looked up for long, the oldest first: `suno.music chirp-v5 (2026-01-31)`."""
+    rows = [(row.read, name, row.models) for name, row in prices if row.read and row.read < today - timedelta(days=_STALE_DAYS)]
+    return [f"{' '.join((name, *models))} ({read})" for read, name, models in sorted(rows)]
+
+
+def _pauses(settings: Settings) -> Iterator[Finding]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from api_stub import sharing
+    from jobs import migrate
+    from jobs.db import Database
+
+    try:
+        database = Database(settings.database_url)
+        try:
+            migrate.check(database)
+            with database.read() as session:
+                found = sharing.pause_views(session, settings)
+        finally:
+            database.dispose()
+    except (migrate.SchemaOutdated, SQLAlchemyError, OSError):
+        yield Finding("pauses", True, "not known: see the database", warning=True)
+        return
+    if not found:
+        yield Finding("pauses", True, "nothing is paused")
+    for one in found:
+        whose = "came by itself" if one["automatic"] else f"by {one['actor']}"
+        waiting = f"{one['jobs_waiting']:,} {'job waits' if one['jobs_waiting'] == 1 else 'jobs wait'}"
+        yield Finding("pauses", True, f"{one['scope']}: {one['reason']} ({whose}; {waiting})", warning=True)
 
 
 def _flower(settings: Settings) -> str:

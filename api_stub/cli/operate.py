@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _database(*, checked: bool = True) -> Iterator[Database]:
+def open_database(*, checked: bool = True) -> Iterator[Database]:
     from jobs import migrate
     from jobs.db import Database
 
@@ -44,20 +44,21 @@ def _database(*, checked: bool = True) -> Iterator[Database]:
 def create_key(
     tenant: Annotated[str, typer.Option(help="Who uses it; made if new.")],
     note_: Annotated[str, typer.Option("--note", help="What it is for.")] = "",
+    admin: Annotated[bool, typer.Option("--admin", help="It may also pause, set limits, and see all tenants.")] = False,
     as_json: JsonFlag = False,
 ) -> int:
     """Make an API key. It is shown once.
 
-    Example: mediamill keys create --tenant studio
+    Example: mediamill keys create --tenant studio; mediamill keys create --tenant operations --admin
     """
     from jobs.queries import keys
 
-    with _database() as database, database.transaction() as session:
-        row, key = keys.create(session, tenant, note=note_)
+    with open_database() as database, database.transaction() as session:
+        row, key = keys.create(session, tenant, note=note_, admin=admin)
     if as_json:
-        print_json({"id": row.id, "key": key, "tenant": tenant})
+        print_json({"id": row.id, "key": key, "tenant": tenant} | ({"admin": True} if admin else {}))
     else:
-        print_facts([("key", key), ("id", row.id), ("tenant", tenant)])
+        print_facts([("key", key), ("id", row.id), ("tenant", tenant), ("may", "all that admins may" if admin else None)])
         note("keep it: it is not shown again")
     return DONE
 
@@ -70,11 +71,12 @@ def list_keys(as_json: JsonFlag = False) -> int:
     from jobs.queries import keys
     from jobs.view import instant
 
-    with _database() as database, database.read() as session:
+    with open_database() as database, database.read() as session:
         rows = [
             {
                 "id": row.id,
                 "tenant": tenant,
+                "admin": row.admin,
                 "note": row.note,
                 "created_at": instant(row.created_at),
                 "revoked_at": instant(row.revoked_at),
@@ -84,8 +86,11 @@ def list_keys(as_json: JsonFlag = False) -> int:
     if as_json:
         print_json(rows)
     else:
-        table = ((row["id"], row["tenant"], row["note"], row["created_at"], row["revoked_at"]) for row in rows)
-        print_table(("KEY", "TENANT", "NOTE", "CREATED", "REVOKED"), table, empty="there is no key yet")
+        table = (
+            (row["id"], row["tenant"], "yes" if row["admin"] else "", row["note"], row["created_at"], row["revoked_at"])
+            for row in rows
+        )
+        print_table(("KEY", "TENANT", "ADMIN", "NOTE", "CREATED", "REVOKED"), table, empty="there is no key yet")
     return DONE
 
 
@@ -96,7 +101,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Js
     """
     from jobs.queries import keys
 
-    with _database() as database, database.transaction() as session:
+    with open_database() as database, database.transaction() as session:
         revoked = keys.revoke(session, key_id)
     if not revoked:
         fail(f"{key_id} is no key in use; `mediamill keys list` shows them")
@@ -114,7 +119,7 @@ def upgrade(as_json: JsonFlag = False) -> int:
     """
     from jobs import migrate
 
-    with _database(checked=False) as database:
+    with open_database(checked=False) as database:
         migrate.upgrade(database)
     _say_version(as_json)
     return DONE
@@ -125,7 +130,7 @@ def check(as_json: JsonFlag = False) -> int:
 
     Example: mediamill db check
     """
-    with _database():
+    with open_database():
         _say_version(as_json)
     return DONE
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from api_stub.cli import batches, catalogue, doctor, operate, roles, settings, tracking, work
+from api_stub.cli import batches, catalogue, doctor, limits, operate, pausing, roles, settings, tenants, tracking, usage, work
 from api_stub.cli.shell import FAILED, INTERRUPTED, complain, known_failure
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for family in (roles, work, tracking, batches, catalogue, operate, doctor, settings):
+for family in (roles, work, tracking, batches, catalogue, operate, pausing, limits, tenants, usage, doctor, settings):
     family.register(app)
 
 

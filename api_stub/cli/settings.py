@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from api_stub.cli.shell import DONE, JsonFlag, print_json, print_table
 from jobs import settings as settings_module
-from jobs.settings import Settings
+from jobs.settings import Settings, UpstreamKey
 
 
 def register(app: typer.Typer) -> None:
@@ -50,12 +50,14 @@ def config(
 def _row(name: str, settings: Settings, secrets: bool) -> dict[str, Any]:
     field = Settings.model_fields[name]
     value = getattr(settings, name)
-    is_secret = "SecretStr" in str(field.annotation)
+    is_secret = any(word in str(field.annotation) for word in ("SecretStr", "UpstreamKey"))
     shown: Any
     if isinstance(value, SecretStr):
         shown = value.get_secret_value() if secrets else "(hidden)"
     elif isinstance(value, str) and not secrets:
         shown = _without_password(value)
+    elif name == "upstream_keys":
+        shown = {called: _key(one, secrets) for called, one in settings.upstream_keys.items()}
     else:
         shown = value if isinstance(value, int | float | dict | None) else list(value) if isinstance(value, tuple) else str(value)
     source = _source(name)
@@ -67,6 +69,11 @@ def _row(name: str, settings: Settings, secrets: bool) -> dict[str, Any]:
         "secret": is_secret,
         "meaning": field.description,
     }
+
+
+def _key(key: UpstreamKey, secrets: bool) -> dict[str, Any]:
+    shown = key.key.get_secret_value() if secrets else "(hidden)"
+    return {"key": shown, "weight": key.weight, "providers": list(key.providers)}
 
 
 def _kept(settings: Settings) -> dict[str, dict[str, Any]]:

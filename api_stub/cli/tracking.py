@@ -202,11 +202,15 @@ def show_job(
         return DONE
     upstream = job.get("upstream") or {}
     error = job.get("error") or {}
+    served = job.get("served_by") or {}
     print_facts(
         [
             ("job", job["id"]),
             ("operation", job["operation"]),
+            ("served by", served.get("operation")),
             ("status", words_of(job)),
+            *_standing(job.get("queue") or {}),
+            *_cost(job.get("cost") or {}),
             ("custom id", job.get("custom_id")),
             ("batch", job.get("batch_id")),
             ("created", job["created_at"]),
@@ -231,6 +235,21 @@ def show_job(
         ]
         print_table(("AT", "MOVE", "STATE", "BY", "REASON"), moves, empty="")
     return DONE
+
+
+def _standing(queue: Json) -> list[tuple[str, object]]:
+    """Where a waiting job stands."""
+    p50, p90 = queue.get("starts_by_p50"), queue.get("starts_by_p90")
+    return [
+        ("waits for", (queue.get("waiting_for") or {}).get("why")),
+        ("place", queue.get("position")),
+        ("starts by", f"{p50}, at the latest pace {p90}" if p50 else None),
+    ]
+
+
+def _cost(cost: Json) -> list[tuple[str, object]]:
+    quoted, actual = cost.get("estimated_usd"), cost.get("actual_usd")
+    return [("quoted", f"{quoted} USD ({cost.get('kind')})" if quoted else None), ("cost", f"{actual} USD" if actual else None)]
 
 
 def cancel_jobs(

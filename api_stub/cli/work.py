@@ -11,7 +11,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from api_stub.cli import files, inputs
-from api_stub.cli.batches import wait_for
+from api_stub.cli.batches import print_quote, wait_for
 from api_stub.cli.progress import OutOfTime, bar, follow, share_of, words_of, words_of_batch
 from api_stub.cli.server import KeyOption, UrlOption, connect
 from api_stub.cli.shell import (
@@ -143,6 +143,12 @@ def submit(
     callback_url: Annotated[str | None, typer.Option(help="Receives the webhooks of jobs that name no other.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Submitting again with the same key makes no second batch.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most; the batch goes on after that.")] = None,
+    max_cost: Annotated[str | None, typer.Option(metavar="USD", help="What all jobs together may cost, such as 12.50.")] = None,
+    coalesce: Annotated[bool, typer.Option("--coalesce", help="Lines that ask the same run once.")] = False,
+    reuse_within: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Use your results that are at most so old; means --coalesce.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and say what it would cost; submit nothing.")] = False,
     as_json: JsonFlag = False,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -152,9 +158,17 @@ def submit(
     Example: mediamill submit examples/batch.jsonl --wait --out results
     """
     once = idempotency_key or uuid.uuid4().hex
+    said: dict[str, Any] = {
+        "callback_url": callback_url,
+        "max_cost_usd": max_cost,
+        "coalesce": coalesce,
+        "reuse_within_s": reuse_within,
+    }
     with _opened(file) as stream, connect(url, key) as client:
+        if dry_run:
+            return _quote(client.quote_lines(_lines(stream), **said), as_json=as_json)
         try:
-            batch = client.submit_lines(_lines(stream), idempotency_key=once, callback_url=callback_url)
+            batch = client.submit_lines(_lines(stream), idempotency_key=once, **said)
         except Lost as error:
             fail(str(error), f"submit it again with --idempotency-key {once}: that makes no second batch")
         if not (wait or out):
@@ -172,6 +186,14 @@ def submit(
     else:
         _batch_summary(batch, jobs, saved)
     return DONE if batch["counts"]["succeeded"] == batch["counts"]["total"] else FAILED
+
+
+def _quote(quote: Json, *, as_json: bool) -> int:
+    if as_json:
+        print_json(quote)
+    else:
+        print_quote(quote)
+    return DONE
 
 
 def _opened(file: str) -> BinaryIO:

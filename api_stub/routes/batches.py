@@ -32,30 +32,53 @@ router = for_tenants("batches")
 _UNBUFFERED = {"X-Accel-Buffering": "no"}
 
 
-@router.post("/v1/batches", status_code=202, openapi_extra=documents.SUBMIT_BATCH, responses=documents.BATCH_202)
+@router.post("/v1/batches", status_code=202, openapi_extra=documents.SUBMIT_BATCH, responses=documents.SUBMITTED_BATCH_202)
 async def submit(
     request: Request,
     face: At,
     tenant_id: TenantId,
     key: Key,
     callback_url: Annotated[str | None, Query(max_length=2048, description="with NDJSON; in JSON it is a field")] = None,
+    max_cost_usd: Annotated[
+        str | None, Query(max_length=40, description='what all jobs together may cost, as "12.50"; with NDJSON')
+    ] = None,
+    coalesce: Annotated[bool | None, Query(description="equal lines run once; with NDJSON")] = None,
+    reuse_within_s: Annotated[
+        float | None, Query(description="use results that are at most so old; means `coalesce`; with NDJSON")
+    ] = None,
+    dry_run: Annotated[bool, Query(description="check the batch and price it, store nothing")] = False,
 ) -> Response:
     """Submit up to 50,000 jobs at once, all or none: `{"jobs": […]}`, or NDJSON with one job a line.
 
     The batch's `callback_url` gets `batch.completed`, and the events of every job that names none of its own.
+
+    `max_cost_usd`: 422 `over_cap` if the jobs are quoted more together, `price_unknown` if the price of one is not known.
+    `coalesce`: of lines that ask the same one runs, and an equal job of yours that is still under way may run for all of them
+    (it must be of a coalescing batch, too); the others get its outputs (`shared_from`) and cost nothing. `reuse_within_s`: a
+    result of yours that is at most so old serves at once. Lines that point at other jobs never share.
+
+    With `dry_run=true` everything is checked but your own limits, and the answer is what it would cost; nothing is stored.
+    429 `too_many_submits`, `too_many_queued` and 402 `budget_exhausted` where the operator has set you limits.
     """
     lines = body.media_type(request, body.JSON_TYPES | body.NDJSON_TYPES) in body.NDJSON_TYPES
     settings = face.context.settings
     with Spool(face.context.spool_folder, max_bytes=settings.max_batch_bytes) as spool:
-        envelope = _of_url(lines, callback_url, params.metadata(request))
+        said = {
+            "callback_url": callback_url,
+            "max_cost_usd": max_cost_usd,
+            "coalesce": coalesce,
+            "reuse_within_s": reuse_within_s,
+        }
+        envelope = _of_url(lines, said, params.metadata(request))
         if lines:
             await body.spool(request, spool, batch_lines.LineGuard(batch_intake.limits_of(settings)))
         else:
             await body.spool(request, spool)
         received = Received(spool, lines, envelope)
-        taken = await asyncio.get_running_loop().run_in_executor(
-            face.heavy, lambda: batch_intake.submit(face, tenant_id, received, key=key)
-        )
+        loop = asyncio.get_running_loop()
+        if dry_run:
+            return answer(await loop.run_in_executor(face.heavy, batch_intake.quote, face, tenant_id, received))
+        taken = await loop.run_in_executor(face.heavy, lambda: batch_intake.submit(face, tenant_id, received, key=key))
     return _accepted(face, taken)
 
 
@@ -137,15 +160,25 @@ async def retry_failed(
     return _accepted(face, taken)
 
 
-@router.post("/v1/batches/{batch_id}/cancel", status_code=202, responses=documents.BATCH_202)
-def cancel(face: At, tenant_id: TenantId, batch_id: str) -> Response:
-    """End every job of the batch that has not ended yet. A large batch goes on being canceled after the answer."""
-    return answer(batch_steering.cancel(face, tenant_id, batch_id), 202)
+@router.post("/v1/batches/{batch_id}/cancel", status_code=202, responses=documents.CANCELED_BATCH_202)
+def cancel(
+    face: At,
+    tenant_id: TenantId,
+    batch_id: str,
+    include: Annotated[str | None, Query(max_length=100, description="`running`: end what runs as well")] = None,
+) -> Response:
+    """End what has not started of the batch. What runs is let finish: it has been paid for; `left_running` says how much that is.
+
+    With `include=running` that is ended as well; what the provider has taken by then may be charged all the same. A large batch
+    goes on being canceled after the answer. Asked again, it goes on where it stopped; `include=running` may come later.
+    """
+    running = params.words("include", include, {"running": {True}}) is not None
+    return answer(batch_steering.cancel(face, tenant_id, params.plausible_id(batch_id, "batch"), running=running), 202)
 
 
-def _of_url(lines: bool, callback_url: str | None, metadata: dict[str, str]) -> dict[str, Any]:
+def _of_url(lines: bool, given: dict[str, Any], metadata: dict[str, str]) -> dict[str, Any]:
     """What the URL says of a batch of lines, which have no place for it."""
-    said: dict[str, Any] = {"callback_url": callback_url} if callback_url is not None else {}
+    said = {name: value for name, value in given.items() if value is not None}
     if metadata:
         said["metadata"] = metadata
     if said and not lines:
@@ -156,7 +189,7 @@ def _of_url(lines: bool, callback_url: str | None, metadata: dict[str, str]) -> 
 
 def _accepted(face: Face, taken: TakenBatch) -> Response:
     headers = REPLAYED if taken.replayed else {}
-    then = BackgroundTask(face.afterwards.nudge, sorted(taken.modalities))
+    then = BackgroundTask(face.afterwards.nudge)
     return made(taken.view, 202, "/v1/batches", headers=headers, then=then)
 
 

@@ -22,11 +22,11 @@ from api_stub.idempotency import REPLAYED, Key
 from api_stub.intake import Taken
 from api_stub.presenting import shown_jobs
 from api_stub.routes.router import for_tenants
-from jobs import pricing
 from jobs.queries import jobs
 from jobs.queries.jobs import JobFilter
 from jobs.states import MODALITIES, JobState
 from jobs.submission import Checked
+from jobs.view import amount
 
 router = for_tenants("jobs")
 
@@ -46,16 +46,15 @@ async def submit(
     document = await json_document(request)
     if dry_run:
         checked = await run_in_threadpool(intake.check, face, tenant_id, document)
-        return answer({"valid": True, "operation": checked.operation.name, "cost": _cost(face, checked)})
+        return answer({"valid": True, "operation": checked.operation.name, "cost": _cost(checked)})
     taken = await run_in_threadpool(intake.submit, face, tenant_id, document, key=key)
     return await accepted(request, face, tenant_id, taken)
 
 
-def _cost(face: Face, checked: Checked) -> dict[str, Any]:
+def _cost(checked: Checked) -> dict[str, Any]:
     """What the job would cost; null where nobody says it, which is not zero, and then why."""
-    quoted = pricing.quote(checked.operation, checked.request.input, discount=face.context.settings.gateway_discount)
-    usd = None if quoted.usd is None else str(quoted.usd)
-    return {"estimated_usd": usd, "kind": None if quoted.kind is None else str(quoted.kind), "why": quoted.why}
+    quoted = checked.quote
+    return {"estimated_usd": amount(quoted.usd), "kind": quoted.kind and quoted.kind.value, "why": quoted.why}
 
 
 async def accepted(request: Request, face: Face, tenant_id: str, taken: Taken) -> Response:
@@ -63,10 +62,10 @@ async def accepted(request: Request, face: Face, tenant_id: str, taken: Taken) -
     headers = REPLAYED if taken.replayed else {}
     wait_s = _preferred_wait_s(request)
     if not wait_s:
-        then = None if taken.replayed else BackgroundTask(face.afterwards.nudge, [taken.view["modality"]])
+        then = None if taken.replayed else BackgroundTask(face.afterwards.nudge)
         return made(taken.view, 202, "/v1/jobs", headers=headers, then=then)
     if not taken.replayed:
-        face.afterwards.nudge([taken.view["modality"]])
+        face.afterwards.nudge()
     taken = await _finished(face, tenant_id, taken, wait_s)
     headers = headers | {"Preference-Applied": f"wait={wait_s}"}
     return made(taken.view, 200 if taken.final else 202, "/v1/jobs", headers=headers)
@@ -74,8 +73,8 @@ async def accepted(request: Request, face: Face, tenant_id: str, taken: Taken) -
 
 @router.get("/v1/jobs/{job_id}", responses=documents.JOB_200)
 def show(face: At, tenant_id: TenantId, job_id: str) -> Response:
-    """A job as it is now."""
-    return answer(intake.look(face, tenant_id, job_id).view)
+    """A job as it is now; while it waits `queue` says where it stands and what it waits for, and is null after that."""
+    return answer(intake.look_closely(face, tenant_id, job_id))
 
 
 @router.get("/v1/jobs", openapi_extra={"parameters": [params.METADATA_PARAMETER]}, responses=documents.JOBS_200)

@@ -1,4 +1,4 @@
-"""The two kinds of router."""
+"""The kinds of router."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 
-from api_stub.auth import tenant_of_request
+from api_stub.auth import admin_of_request, tenant_of_request
 from api_stub.documents import PROBLEMS
 from api_stub.params import known_parameters
 
@@ -27,6 +27,12 @@ class _Route(APIRoute):
 def for_tenants(tag: str) -> APIRouter:
     """Routes that need a key, asked for before anything else of the request is looked at."""
     guards = [Depends(tenant_of_request), Depends(known_parameters)]
+    return APIRouter(tags=[tag], dependencies=guards, responses=PROBLEMS, route_class=_Route)
+
+
+def for_admins(tag: str) -> APIRouter:
+    """Routes that need an admin's key."""
+    guards = [Depends(admin_of_request), Depends(known_parameters)]
     return APIRouter(tags=[tag], dependencies=guards, responses=PROBLEMS, route_class=_Route)
 
 

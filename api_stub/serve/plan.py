@@ -102,7 +102,7 @@ def _make(wish: Wish, settings: Settings, secrets: Mapping[str, str], listeners:
         parts.append(part)
 
     simulator_url: str | None = None
-    if wish.isolated or (settings.upstream_key is None and "upstream_url" not in settings.model_fields_set):
+    if wish.isolated or (not settings.named_keys() and "upstream_url" not in settings.model_fields_set):
         port = ports.free(*(() if wish.isolated else (_SIMULATOR_PORT,)))
         simulator_url = f"http://127.0.0.1:{port}"
         parts.append(_simulator(port, data, wish.simulator_options))
@@ -125,6 +125,7 @@ def _make(wish: Wish, settings: Settings, secrets: Mapping[str, str], listeners:
             "public_url": settings.public_url if "public_url" in settings.model_fields_set and not wish.isolated else url,
             "upstream_url": simulator_url or settings.upstream_url,
             "upstream_key": SecretStr(_SIMULATOR_KEY) if simulator_url else settings.upstream_key,
+            "balance_url": f"{simulator_url}/user/quota" if simulator_url else settings.balance_url,
             "bootstrap_key": settings.bootstrap_key or SecretStr(secrets["bootstrap_key"]),
             "flower_password": settings.flower_password or SecretStr(secrets["flower_password"]),
             "egress_allow_cidrs": allow,
@@ -205,6 +206,7 @@ def _environment(settings: Settings, *, isolated: bool) -> dict[str, str]:
         "public_url": settings.public_url,
         "upstream_url": settings.upstream_url,
         "upstream_key": _revealed(settings.upstream_key),
+        "balance_url": settings.balance_url or "none",
         "bootstrap_key": _revealed(settings.bootstrap_key),
         "flower_password": _revealed(settings.flower_password),
         "webhook_secret": _revealed(settings.webhook_secret),
