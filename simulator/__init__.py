@@ -14,7 +14,7 @@ A request on its way:
     site.py         what a provider registers with
     routes.py       which handler owns which path
     exchange.py     one request, and how it is refused
-    keys.py         who is let in
+    keys.py         who is let in, and what may be wrong with a key
     uploads.py      forms with files in them
     fields.py       checks of request fields
     sales.py        how a request becomes a paid call
@@ -28,7 +28,11 @@ What it works with:
     tasks.py        work that takes time
     files.py        outputs, served at /files/{name}
     ledger.py       what cost money, on disk
-    till.py         the account's balance
+    till.py         what was paid, given back, and is left
+    load.py         how much is in flight
+    limits.py       how much of it is too much
+    answers.py      how often what was answered
+    agenda.py       what will happen at a known time
     listing.py      a model in the model lists
     callbacks.py    telling a callback URL about a task
     media/          pictures, sounds, clips, models, drawings, notes

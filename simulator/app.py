@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketClose
 
 from simulator import control, downloads
+from simulator.answers import NONE
 from simulator.config import SimulatorConfig
 from simulator.dialects import html_page
 from simulator.exchange import Exchange, Refused
@@ -23,6 +24,7 @@ class Application:
     """Finds the handler, and adds the headers every answer has."""
 
     def __init__(self, site: Site) -> None:
+        self._world = site.world
         self._routes = site.routes
         self._sockets = site.sockets
 
@@ -38,7 +40,25 @@ class Application:
         except Refused as refused:
             response = refused.response
         response.raw_headers += _headers(exchange)
-        await response(scope, receive, send)
+        statuses: list[int] = []
+
+        async def send_and_count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+                self._count(exchange, str(message["status"]))  # before it is out: who has it finds it counted
+            await send(message)
+
+        try:
+            await response(scope, receive, send_and_count)
+        finally:
+            if not statuses:
+                self._count(exchange, NONE)
+            for deed in exchange.afterwards:
+                deed()
+
+    def _count(self, exchange: Exchange, status: str) -> None:
+        if exchange.asks:
+            self._world.answers.count(exchange.asks, exchange.key, exchange.operation, status)
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._sockets.find("GET", scope["path"])
@@ -54,7 +74,11 @@ class Application:
                 message["headers"] = [*message.get("headers", ()), *_headers(exchange)]
             await send(message)
 
-        await found[0](exchange, WebSocket(scope, receive, send_with_headers))
+        try:
+            await found[0](exchange, WebSocket(scope, receive, send_with_headers))
+        finally:
+            for deed in exchange.afterwards:
+                deed()
 
 
 def _headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:

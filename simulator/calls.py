@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -19,8 +20,10 @@ from simulator.dialects import Dialect
 from simulator.exchange import Exchange, Refused
 from simulator.faults import FAULTS, SYNC_REACH, Fault, Reach
 from simulator.files import PublishedFile
+from simulator.load import Flight
 from simulator.media.orders import Order
 from simulator.tasks import MODERATION_SHARE, Phase, Task, View
+from simulator.till import as_usd
 from simulator.world import World
 
 Body = dict[str, Any]
@@ -36,8 +39,8 @@ class Operation:
     #: As the ledger has it, ``provider.what``.
     name: str
     kind: Kind
-    #: Made up; only the balance query shows it.
-    price_usd: float
+    #: Of one unit. Made up.
+    price_usd: Decimal
     dialect: Dialect
     #: Finds the prompt in a request body, for the ledger. Must accept any JSON object and any form.
     prompt: Callable[[Body], str]
@@ -47,6 +50,11 @@ class Operation:
     family: str = ""
     #: Faults that a call answered at once tells inside its answer, where others are refused (``moderation``, ``failed``).
     tells: frozenset[str] = frozenset()
+    #: How many units a body asks for, from 1: each counts in the vendor's limits, and costs. Accepts what `prompt` does.
+    #: None: one, whatever the body says.
+    units: Callable[[Body], int] | None = None
+    #: What a link to a finished file costs where links are bought.
+    link_usd: Decimal = Decimal(0)
 
     @property
     def provider(self) -> str:
@@ -80,6 +88,10 @@ class Call:
     number: int = 0
     #: Outputs travel inside the answer, so what befalls a download befalls the answer.
     inline: bool = True
+    #: What it has cost.
+    paid_usd: Decimal = Decimal(0)
+    #: From acceptance until its work ends or goes on without it.
+    _flight: Flight | None = None
 
     @property
     def prompt(self) -> str:
@@ -89,6 +101,14 @@ class Call:
     def model(self) -> str:
         named = self.body.get("model") or self.body.get("model_name") or self.body.get("mv")
         return str(named or "/".join(self.exchange.params.values()))
+
+    @property
+    def units(self) -> int:
+        return self.operation.units(self.body) if self.operation.units is not None else 1
+
+    @property
+    def price_usd(self) -> Decimal:
+        return self.operation.price_usd * self.units
 
     @property
     def request_id(self) -> str:
@@ -109,11 +129,58 @@ class Call:
         """To raise when the body is not acceptable."""
         return Refused(self.operation.dialect.refuse("invalid", self.request_id, message, code))
 
-    async def accept(self, task_id: str | None = None, external_id: str | None = None, *, free: bool = False) -> None:
-        """From here on the call has cost money, unless this one is `free`; returns when that is on disk."""
+    async def accept(
+        self, task_id: str | None = None, external_id: str | None = None, *, free: bool = False, idle: bool = False
+    ) -> None:
+        """From here on the call has cost money, unless this one is `free`; returns when that is on disk.
+
+        It is in flight until its work ends (see `land`), unless it is `idle` because nothing is worked on. Raises `Refused`
+        when there is no money for it or a limit of the vendor is reached; nothing is accepted then.
+        """
+        key, name = self.exchange.key, self.operation.name
         if not free:
-            self.world.till.charge(self.operation.price_usd)
+            self.check_money()
+        if not idle:
+            self.check_limits()
+        # Nothing is awaited between the checks and what follows from them: of two calls for the last place, one gets it.
+        if not free:
+            self.paid_usd = self.price_usd
+            self.world.till.charge(key, name, self.paid_usd)
+        if not idle:
+            self.world.limits.note(key, name, self.world.now())
+            self._flight = self.world.load.begin(key, name, self.units)
+            # Whatever becomes of the answer, a call that nobody works on any more must not stay in flight.
+            self.exchange.afterwards.append(self.land)
         self.number = await self._record("accepted", task_id, external_id, charged=not free)
+
+    def check_money(self) -> None:
+        """Raises `Refused` when the key or the account cannot pay."""
+        if not self.world.till.can_pay(self.exchange.key, self.price_usd):
+            raise Refused(Dialect().refuse("no_balance", self.request_id), "no_balance")
+
+    def check_limits(self) -> None:
+        """Raises `Refused`, in the vendor's words, when there is no room for it."""
+        world = self.world
+        limit = world.limits.reached_by(self.exchange.key, self.operation.name, self.units, world.load, world.now())
+        if limit is None:
+            return
+        response = self.operation.dialect.refuse("rate_limit", self.request_id)
+        if limit.retry_after is not None:
+            response.headers["retry-after"] = str(limit.retry_after)
+        raise Refused(response, "rate_limit")
+
+    def land(self) -> None:
+        """Its work is over."""
+        if self._flight is not None:
+            self.world.load.end(self._flight)
+            self._flight = None
+
+    def _hand_over(self) -> Flight:
+        """The flight, to whom the work goes on with after the answer."""
+        flight, self._flight = self._flight, None
+        if flight is None:
+            raise RuntimeError("work goes on only after a call was accepted")
+        return flight
 
     async def deliver(self, outputs: Sequence[Output], *, linked: bool = False) -> list[PublishedFile]:
         """Make the outputs of a call that is answered at once; returns when made and the latency is over.
@@ -122,11 +189,14 @@ class Call:
         """
         self.inline = not linked
         wanted = () if self.fault("no_outputs") else outputs
-        _, files = await asyncio.gather(
-            self.world.pause(self.world.seconds_for(self.operation.kind, self.request_id)),
-            publish(self.world, wanted, self.of(Reach.FILE) if linked else ()),
-        )
-        await self._finished(None, Phase.SUCCEEDED, files)
+        try:
+            _, files = await asyncio.gather(
+                self.world.pause(self.world.seconds_for(self.operation.kind, self.request_id)),
+                publish(self.world, wanted, self.of(Reach.FILE) if linked else ()),
+            )
+            await self._finished(None, Phase.SUCCEEDED, files)
+        finally:
+            self.land()
         return files
 
     def promise(self, outputs: Sequence[Output]) -> list[str]:
@@ -134,11 +204,16 @@ class Call:
         self.inline = False
         wanted = () if self.fault("no_outputs") else outputs
 
+        flight = self._hand_over()
+
         async def keep() -> None:
-            await self.world.pause(self.world.seconds_for(self.operation.kind, self.request_id))
-            if not self.world.is_closing:
-                files = await publish(self.world, wanted, self.of(Reach.FILE))
-                await self._finished(None, Phase.SUCCEEDED, files)
+            try:
+                await self.world.pause(self.world.seconds_for(self.operation.kind, self.request_id))
+                if not self.world.is_closing:
+                    files = await publish(self.world, wanted, self.of(Reach.FILE))
+                    await self._finished(None, Phase.SUCCEEDED, files)
+            finally:
+                self.world.load.end(flight)
 
         self.world.tasks.live(keep())
         return [f"/files/{output.name}.{output.order.suffix}" for output in outputs]
@@ -154,7 +229,7 @@ class Call:
         details: dict[str, Any] | None = None,
         on_change: Callable[[View], None] | None = None,
     ) -> Task | None:
-        """Accept a task. None when the external id is taken; then nothing is accepted.
+        """Accept a task. None when the external id is taken; then nothing is accepted. Raises `Refused` as `accept` does.
 
         `moderation` and `failure` are the reasons the provider would give. `on_change` is called at every change of
         phase after the first.
@@ -179,14 +254,17 @@ class Call:
         elif self.fault("failed"):
             task.failure = failure
         task.never_finishes = self.fault("never_finishes") is not None
+        # Before the book has it, so that a refused task is not found there.
+        self.check_money()
+        self.check_limits()
         if not self.world.tasks.add(task, self.operation.provider):
             return None
         await self.accept(task_id, external_id)
         fruitless = task.failure or task.never_finishes or self.fault("no_outputs")
-        self.world.tasks.live(self._live(task, () if fruitless else outputs, on_change))
+        self.world.tasks.live(self._live(task, self._hand_over(), () if fruitless else outputs, on_change))
         return task
 
-    async def _live(self, task: Task, outputs: Sequence[Output], on_change: Callable[[View], None] | None) -> None:
+    async def _live(self, task: Task, flight: Flight, outputs: Sequence[Output], on_change: Callable[[View], None] | None) -> None:
         async def pass_to(moment: float) -> None:
             await self.world.pause(moment - self.world.now())
             if self.world.is_closing:
@@ -203,6 +281,11 @@ class Call:
                 made = []
             task.ready_at = self.world.now()
             task.outputs = made
+            if task.never_finishes:
+                return
+            self.world.load.end_at(flight, task.ends_at)
+            if task.failure:
+                self.world.till.refund_at(task.ends_at, self.exchange.key, self.operation.name, self.paid_usd)
 
         making = asyncio.create_task(make())
         try:
@@ -215,32 +298,34 @@ class Call:
         await self.world.pause(task.ends_at - self.world.now())
         if self.world.is_closing:
             return
-        if task.failure:
-            self.world.till.refund(self.operation.price_usd)
         await self._finished(task.id, task.phase(task.ends_at), task.outputs or [])
         await pass_to(task.ends_at)
 
-    async def refuse(self, response: Response, fault: Fault | None = None) -> Response:
-        """Record that nothing was accepted."""
+    async def refuse(self, response: Response, kind: str = "") -> Response:
+        """Record that nothing was accepted. `kind` of refusal or fault, where there is one: its status alone does not tell."""
         outcome = "rate_limited" if response.status_code == 429 else "refused"
-        if fault is not None and fault.name in _BROKEN:
+        if kind in _BROKEN:
             outcome = "failed"
-        elif fault is not None and fault.name == "rate_limit":
+        elif kind == "rate_limit":
             outcome = "rate_limited"  # some vendors say so with another status
         await self._record(outcome, None, None)
         return response
 
     async def _record(self, outcome: str, task_id: str | None, external_id: str | None, *, charged: bool = False) -> int:
+        self.world.answers.count("outcomes", self.exchange.key, self.operation.name, outcome)
         return await self.world.ledger.append(
             "paid_call",
             operation=self.operation.name,
             path=self.exchange.request.url.path,
             model=self.model,
+            key=self.exchange.key,
+            units=self.units,
             task_id=task_id,
             external_id=external_id,
             prompt_sha256=digest(self.prompt),
             outcome=outcome,
             charged=charged,
+            usd=as_usd(self.paid_usd),
             fault=",".join(fault.name for fault in self.faults) or None,
             request_id=self.request_id,
             files=None,
@@ -254,6 +339,7 @@ class Call:
             task_id=task_id,
             outcome=phase.value,
             refunded=phase is Phase.FAILED,
+            refunded_usd=as_usd(self.paid_usd if phase is Phase.FAILED else Decimal(0)),
             files=[file.as_json() for file in files],
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -34,5 +35,5 @@ class SimulatorConfig:
     public_url: str | None = None
     #: Threads that draw and encode. Pillow and FFmpeg let go of the interpreter lock while they work.
     renderers: int = 2
-    #: What the account was filled up with, for the balance query, in USD.
-    balance_usd: float = 50.0
+    #: What the account was filled up with, in USD. Shown; enforced only when set while running (see `till`).
+    balance_usd: Decimal = Decimal(50)

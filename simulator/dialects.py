@@ -23,6 +23,9 @@ GATEWAY: Mapping[str, tuple[int, str, str]] = {
     "timeout": (504, "channel:response_time_exceeded", "upstream did not answer in time"),
     "bad_key": (401, "", "invalid token"),
     "no_money": (403, "insufficient_user_quota", "user quota is not enough"),
+    # Not documented; a client must take it as it takes the 403 above.
+    "no_balance": (402, "insufficient_user_quota", "user quota is not enough"),
+    "forbidden": (403, "access_denied", "this key has no access to the model"),
     "invalid": (400, "invalid_request", "invalid request"),
     "moderation": (400, "sensitive_words_detected", "sensitive words detected"),
     "failed": (500, "bad_response", "upstream could not complete the request"),

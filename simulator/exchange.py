@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,8 +28,15 @@ class Exchange:
     #: Parts of the path, such as ``{"id": "84001"}``.
     params: dict[str, str]
     request_id: str = field(default_factory=new_request_id)
+    #: Name of the API key it came with (see `keys`); empty until that was looked at.
+    key: str = ""
+    #: Whether it is a call or a poll, and of which operation, as far as that is known; for `answers`.
+    asks: Literal["", "calls", "polls"] = ""
+    operation: str = ""
     #: What the caller asked for and did not get, answered in ``x-simulator-warning``.
     warnings: list[str] = field(default_factory=list)
+    #: Called when the answer is out, or its connection gone.
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
 
 
 Handler = Callable[[Exchange], Awaitable[Response]]
@@ -38,8 +46,12 @@ SocketHandler = Callable[[Exchange, WebSocket], Awaitable[None]]
 
 
 class Refused(Exception):
-    """The request ends here with this answer; nothing was accepted and nothing is charged."""
+    """The request ends here with this answer; nothing was accepted and nothing is charged.
 
-    def __init__(self, response: Response) -> None:
+    `kind` is the kind of refusal (a key of `dialects.GATEWAY`) where the status does not tell.
+    """
+
+    def __init__(self, response: Response, kind: str = "") -> None:
         super().__init__(response.status_code)
         self.response = response
+        self.kind = kind

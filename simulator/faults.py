@@ -4,6 +4,8 @@
 * a directive in the prompt:      ``a red kite [[simulate:failed]]``, which reaches the simulator through any client
 * a rule, through the control API: ``{"match": {"operation": "suno.music"}, "fault": "rate_limit", "times": 3}``
 
+A rule strikes ``times`` times, or ``for_s`` seconds long from when it was ordered.
+
 Options are ``key=value`` words after the name. Every fault knows these:
 
     times    how often it strikes; a directive counts per prompt, a rule for itself. Directive: always. Rule: once.
@@ -19,10 +21,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from simulator.keys import as_name
 
 
 class Reach(StrEnum):
@@ -151,26 +155,35 @@ class Occasion:
     on: str
     operation: str
     path: str
+    #: By its name.
+    key: str
     model: str = ""
     prompt: str = ""
+
+    @property
+    def provider(self) -> str:
+        return self.operation.partition(".")[0]
 
 
 @dataclass(slots=True)
 class Rule:
     """A fault that waits for its occasion.
 
-    `match` may hold ``operation``, ``on``, ``path``, ``model`` (all equal) and ``prompt_contains``.
+    `match` may hold ``operation``, ``provider``, ``key``, ``path``, ``model`` (all equal), ``on`` (``any`` is both) and
+    ``prompt_contains``.
     """
 
     match: Mapping[str, str]
     fault: Fault
     #: Strikes left; None is without end.
     left: int | None
+    #: Unix time from which it strikes no more; None is never.
+    until: float | None = None
 
-    MATCHES = frozenset({"operation", "on", "path", "model", "prompt_contains"})
+    MATCHES = frozenset({"operation", "provider", "key", "on", "path", "model", "prompt_contains"})
 
     def fits(self, occasion: Occasion) -> bool:
-        if self.match.get("on", self.fault.on) != occasion.on:
+        if self.match.get("on", self.fault.on) not in ("any", occasion.on):
             return False
         if self.match.get("prompt_contains", "") not in occasion.prompt:
             return False
@@ -178,13 +191,19 @@ class Rule:
             self.match.get(key, actual) == actual
             for key, actual in (
                 ("operation", occasion.operation),
+                ("provider", occasion.provider),
+                ("key", occasion.key),
                 ("path", occasion.path),
                 ("model", occasion.model),
             )
         )
 
-    def as_json(self) -> dict[str, Any]:
-        return {"match": dict(self.match), "fault": self.fault.name, "left": self.left, **self.fault.options}
+    def is_over(self, now: float) -> bool:
+        return self.left == 0 or (self.until is not None and now >= self.until)
+
+    def as_json(self, now: float) -> dict[str, Any]:
+        told = {"match": dict(self.match), "fault": self.fault.name, "left": self.left, **self.fault.options}
+        return told if self.until is None else {**told, "for_s": round(self.until - now, 3)}
 
 
 class Rules:
@@ -193,7 +212,8 @@ class Rules:
     #: Counted directives remembered; the oldest is forgotten first.
     REMEMBERED = 10_000
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._rules: list[Rule] = []
         self._strikes: dict[tuple[str, ...], int] = {}
 
@@ -208,17 +228,19 @@ class Rules:
         self._strikes.clear()
 
     def as_json(self) -> list[dict[str, Any]]:
-        return [rule.as_json() for rule in self._rules]
+        now = self._clock()
+        return [rule.as_json(now) for rule in self._rules if not rule.is_over(now)]
 
     def take(self, occasion: Occasion, reaches: Collection[Reach] = frozenset(Reach)) -> list[Fault]:
         """The faults of every rule that fits and has one of these reaches; each of them has then struck once more."""
+        now = self._clock()
         taken = []
-        for rule in [rule for rule in self._rules if rule.fits(occasion) and FAULTS[rule.fault.name] in reaches]:
-            taken.append(rule.fault)
-            if rule.left is not None:
-                rule.left -= 1
-                if rule.left <= 0:
-                    self._rules.remove(rule)
+        for rule in self._rules:
+            if not rule.is_over(now) and rule.fits(occasion) and FAULTS[rule.fault.name] in reaches:
+                taken.append(rule.fault)
+                if rule.left is not None:
+                    rule.left -= 1
+        self._rules = [rule for rule in self._rules if not rule.is_over(now)]
         return taken
 
     def strikes(self, fault: Fault, where: str) -> bool:
@@ -233,17 +255,21 @@ class Rules:
         return struck <= fault.times
 
 
-def rule_from_json(data: object) -> Rule:
+def rule_from_json(data: object, now: float) -> Rule:
     """One entry of ``POST /_simulator/control`` ``faults``. Raises ValueError with a sentence for the caller."""
     if not isinstance(data, dict) or str(data.get("fault")) not in FAULTS:
         raise ValueError(f"a fault needs 'fault', one of: {', '.join(FAULTS)}")
     match = data.get("match", {})
     if not isinstance(match, dict) or not set(match) <= Rule.MATCHES:
         raise ValueError(f"'match' may hold: {', '.join(sorted(Rule.MATCHES))}")
-    times = data.get("times", 1)
+    for_s = data.get("for_s")
+    if for_s is not None and (not isinstance(for_s, int | float) or isinstance(for_s, bool) or for_s <= 0):
+        raise ValueError("'for_s' is a number of seconds above 0")
+    times = data.get("times", 1 if for_s is None else None)
     if times is not None and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
         raise ValueError("'times' is a whole number from 1, or null for always")
-    options = {k: str(v) for k, v in data.items() if k not in {"fault", "match", "times"}}
-    if str(match.get("on", options.get("on", "submit"))) not in {"submit", "poll"}:
-        raise ValueError("'on' is submit or poll")
-    return Rule({k: str(v) for k, v in match.items()}, Fault(str(data["fault"]), options), times)
+    options = {k: str(v) for k, v in data.items() if k not in {"fault", "match", "times", "for_s"}}
+    if str(match.get("on", options.get("on", "submit"))) not in {"submit", "poll", "any"}:
+        raise ValueError("'on' is submit, poll or any")
+    wanted = {k: as_name(str(v)) if k == "key" else str(v) for k, v in match.items()}
+    return Rule(wanted, Fault(str(data["fault"]), options), times, None if for_s is None else now + for_s)

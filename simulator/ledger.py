@@ -1,16 +1,17 @@
 """Every call that would have cost money, one JSON line each, on disk before the answer leaves.
 
     {"n": 1, "event": "paid_call", "at": "2026-01-01T00:00:00.000Z", "operation": "kling.text_to_video", "path": "...",
-     "model": "...", "task_id": "...", "external_id": null, "prompt_sha256": "...", "outcome": "accepted",
-     "charged": true, "fault": null, "request_id": "...", "files": null}
+     "model": "...", "key": "1a2b3c4d5e6f", "units": 1, "task_id": "...", "external_id": null, "prompt_sha256": "...",
+     "outcome": "accepted", "charged": true, "usd": "0.28", "fault": null, "request_id": "...", "files": null}
     {"n": 2, "event": "finished", "at": "...", "call": 1, "operation": "...", "task_id": "...", "outcome": "succeeded",
-     "refunded": false, "files": [{"name": "...", "url": "/files/...", "sha256": "...", "bytes": 1}]}
+     "refunded": false, "refunded_usd": "0", "files": [{"name": "...", "url": "/files/...", "sha256": "...", "bytes": 1}]}
 
 Every call to a paid route is a ``paid_call`` line, also a refused one; what costs is the lines with ``charged`` true.
+Amounts are decimal text in USD: the sum of ``usd`` less the sum of ``refunded_usd`` is what was spent, to the cent.
 `outcome` of a call: ``accepted``, ``refused``, ``rate_limited``, ``failed``. Files are known when the work is done, so
 they stand in the ``finished`` line, which `call` ties to its ``paid_call``. Polls and downloads are not here.
 A third event, ``callback``, says that a provider told a callback URL about its task; a fourth, ``file_retrieved``, that
-a link was bought to a file already paid for.
+a link was bought to a file already paid for, and for how many ``usd``.
 """
 
 from __future__ import annotations

@@ -94,9 +94,12 @@ async def answer_poll(
 
 async def answer_question(world: World, operation: Operation, exchange: Exchange, look: Look, task: Task | None = None) -> Response:
     """Any free question about tasks: checks the key, then answers with `look` unless a fault says otherwise."""
-    if not world.keys.admits_request(exchange.request):
+    exchange.asks = "polls"
+    # Several operations may share a poll path; what is meant is the one that was bought.
+    exchange.operation = task.operation if task is not None and task.operation else operation.name
+    if not world.keys.let_in(exchange):
         return operation.dialect.refuse("bad_key", exchange.request_id)
-    broken = _faults(world, operation, task, exchange)
+    broken = _faults(world, task, exchange)
     for fault in broken:
         if FAULTS[fault.name] is Reach.REFUSAL:
             return refusal(operation.dialect, fault, exchange.request_id)
@@ -105,7 +108,7 @@ async def answer_question(world: World, operation: Operation, exchange: Exchange
     return await spoil(world, operation.dialect, broken, response, exchange) if broken else response
 
 
-def _faults(world: World, operation: Operation, task: Task | None, exchange: Exchange) -> list[Fault]:
+def _faults(world: World, task: Task | None, exchange: Exchange) -> list[Fault]:
     """Those that spoil an answer; a task's own course is already in the task."""
     found: list[Fault] = []
     header = exchange.request.headers.get("x-simulate")
@@ -114,8 +117,6 @@ def _faults(world: World, operation: Operation, task: Task | None, exchange: Exc
     if task is not None and task.poll_faults:
         found += [fault for fault in task.poll_faults if world.rules.strikes(fault, task.id)]
     if world.rules:
-        # Several operations may share a poll path; the rule means the one that was bought.
-        name = task.operation if task is not None and task.operation else operation.name
-        found += world.rules.take(Occasion("poll", name, exchange.request.url.path))
+        found += world.rules.take(Occasion("poll", exchange.operation, exchange.request.url.path, exchange.key))
     exchange.warnings += [f"{fault.name} does not apply to a poll" for fault in found if FAULTS.get(fault.name) not in _SPOILS]
     return [fault for fault in found if FAULTS.get(fault.name) in _SPOILS]

@@ -1,7 +1,7 @@
 """How a request becomes a paid call, step by step.
 
-key -> body -> whose model -> refusal asked for? -> the provider's own checks -> accepted: the ledger line is on
-disk -> the work -> the answer, or what a fault makes of it
+key -> body -> whose model -> may the key? -> refusal asked for? -> the provider's own checks -> money and limits ->
+accepted: the ledger line is on disk -> the work -> the answer, or what a fault makes of it
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from simulator.calls import Body, Call, Operation, digest
 from simulator.dialects import Dialect
 from simulator.exchange import Exchange, Refused
 from simulator.faults import FAULTS, TASK_ONLY, Occasion, Reach
+from simulator.keys import REFUSALS
 from simulator.spoiling import refusal, spoil
 from simulator.uploads import is_form, read_form
 from simulator.world import World
@@ -36,7 +37,10 @@ class Offer:
 
 async def answer_call(world: World, offers: Sequence[Offer], exchange: Exchange) -> Response:
     """The whole way of one paid call."""
-    if not world.keys.admits_request(exchange.request):
+    exchange.asks = "calls"
+    if len(offers) == 1:
+        exchange.operation = offers[0].operation.name
+    if not world.keys.let_in(exchange):
         return Dialect().refuse("bad_key", exchange.request_id)
     raw = await exchange.request.body()
     body = await read_body(raw, exchange)
@@ -45,15 +49,20 @@ async def answer_call(world: World, offers: Sequence[Offer], exchange: Exchange)
     if offer is None:
         return _nobody_takes(body, exchange)
 
+    exchange.operation = offer.operation.name
     call = Call(world, offer.operation, exchange, body)
+    mood = world.keys.mood(exchange)
+    if mood is not None:
+        kind, code = REFUSALS[mood]
+        return await call.refuse(Dialect().refuse(kind, exchange.request_id, code=code), kind)
     _hear_faults(call, raw)
     refusals = call.of(Reach.REFUSAL)
     if refusals:
-        return await call.refuse(refusal(offer.operation.dialect, refusals[0], exchange.request_id), refusals[0])
+        return await call.refuse(refusal(offer.operation.dialect, refusals[0], exchange.request_id), refusals[0].name)
     try:
         response = await offer.work(call)
     except Refused as refused:
-        return await call.refuse(refused.response)
+        return await call.refuse(refused.response, refused.kind)
     except FileNotFoundError:
         # A reset swept the files away while this call was still drawing; its client has moved on as well.
         return offer.operation.dialect.refuse("server_error", exchange.request_id, "the simulator was reset during this call")
@@ -113,4 +122,4 @@ def _hear_faults(call: Call, raw: bytes) -> None:
             call.faults.append(fault)
     if world.rules:
         path = exchange.request.url.path
-        call.faults += world.rules.take(Occasion("submit", call.operation.name, path, call.model, call.prompt))
+        call.faults += world.rules.take(Occasion("submit", call.operation.name, path, exchange.key, call.model, call.prompt))

@@ -25,6 +25,8 @@ class Site:
         self.world = world
         self.routes: Routes[Handler] = Routes()
         self.sockets: Routes[SocketHandler] = Routes()
+        #: Everything that can be bought, by name.
+        self.operations: dict[str, Operation] = {}
         self._offers: dict[tuple[str, str], list[Offer]] = {}
 
     def sell(
@@ -45,6 +47,7 @@ class Site:
             offers = self._offers[method, path] = []
             self.routes.add(method, path, self._seller(offers))
         offers.append(Offer(operation, work, takes))
+        self.operations[operation.name] = operation
 
     def _seller(self, offers: list[Offer]) -> Handler:
         async def sell(exchange: Exchange) -> Response:
@@ -69,6 +72,7 @@ class Site:
 
         self.routes.add(method, path, poll)
 
-    def socket(self, path: str, handler: SocketHandler) -> None:
-        """A WebSocket at `path`. The handler gets the handshake and the socket, not yet accepted."""
+    def socket(self, path: str, operation: Operation, handler: SocketHandler) -> None:
+        """A WebSocket at `path`, where `operation` is bought. The handler gets the handshake and the socket, not yet accepted."""
         self.sockets.add("GET", path, handler)
+        self.operations[operation.name] = operation

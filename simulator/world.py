@@ -11,12 +11,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from simulator.answers import Answers
 from simulator.config import Kind, SimulatorConfig
 from simulator.faults import Rules
 from simulator.files import FileStore
 from simulator.keys import Keys
 from simulator.ledger import Ledger
+from simulator.limits import Limits
 from simulator.listing import ModelCard
+from simulator.load import Load
 from simulator.media.studio import Studio
 from simulator.tasks import TaskBook
 from simulator.till import Till
@@ -40,8 +43,11 @@ class World:
         self.tasks = TaskBook()
         #: What earlier calls left for later ones, such as sessions, by kind (``kling.session``) and id.
         self.kept: dict[tuple[str, str], Any] = {}
-        self.rules = Rules()
-        self.till = Till(config.balance_usd)
+        self.rules = Rules(self.now)
+        self.till = Till(config.balance_usd, self.now)
+        self.load = Load(self.now)
+        self.limits = Limits()
+        self.answers = Answers(self.now)
         self.models: list[ModelCard] = []
         self._closing = asyncio.Event()
 
@@ -68,12 +74,16 @@ class World:
         self._closing.set()
 
     async def reset(self, keep: frozenset[str] = frozenset()) -> None:
-        """Back to the start: latencies, rules, tasks, what they left, till, and unless kept also ``ledger`` and ``files``."""
+        """Back to the start, as after a start: everything, or all but ``ledger`` and ``files`` where those are kept."""
         self.latency_s = dict(self.config.latency_s)
         self.rules.clear()
         await self.tasks.clear()
         self.kept.clear()
-        self.till = Till(self.config.balance_usd)
+        self.till = Till(self.config.balance_usd, self.now)
+        self.load.clear()
+        self.limits.set(())
+        self.answers.reset()
+        self.keys.moods.clear()
         if "ledger" not in keep:
             await self.ledger.clear()
         if "files" not in keep:

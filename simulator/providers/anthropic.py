@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
@@ -81,7 +82,7 @@ def _text_of(content: object) -> str:
 MESSAGES = Operation(
     "anthropic.messages",
     kind="text",
-    price_usd=0.004,
+    price_usd=Decimal("0.004"),
     dialect=AnthropicDialect(),
     prompt=prompt_of,
     tells=frozenset({"moderation"}),

@@ -21,6 +21,7 @@ import binascii
 import io
 import secrets
 import uuid
+from decimal import Decimal
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -96,9 +97,9 @@ def prompt_of(body: Body) -> str:
     return str(body.get("prompt") or "")
 
 
-IMAGE_GENERATION = Operation("bria.image_generation", "image", 0.032, BriaDialect(), prompt_of)
-VECTOR_GENERATION = Operation("bria.vector_generation", "image", 0.048, BriaDialect(), prompt_of)
-IMAGE_EDIT = Operation("bria.image_edit", "image", 0.032, BriaDialect(), prompt_of, is_task=True)
+IMAGE_GENERATION = Operation("bria.image_generation", "image", Decimal("0.032"), BriaDialect(), prompt_of)
+VECTOR_GENERATION = Operation("bria.vector_generation", "image", Decimal("0.048"), BriaDialect(), prompt_of)
+IMAGE_EDIT = Operation("bria.image_edit", "image", Decimal("0.032"), BriaDialect(), prompt_of, is_task=True)
 
 
 def register(site: Site) -> None:

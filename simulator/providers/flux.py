@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
@@ -54,7 +55,7 @@ def prompt_of(body: Body) -> str:
 IMAGE_GENERATION = Operation(
     "flux.image_generation",
     kind="image",
-    price_usd=0.04,
+    price_usd=Decimal("0.04"),
     dialect=FluxDialect(),
     prompt=prompt_of,
     is_task=True,

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from simulator.dialects import Dialect, json_response
 from simulator.exchange import Exchange
+from simulator.keys import name_of
 from simulator.site import Site
 
 _DIALECT = Dialect()
@@ -21,7 +22,7 @@ def register(site: Site) -> None:
     world = site.world
 
     async def models(exchange: Exchange) -> Response:
-        if not world.keys.admits_request(exchange.request):
+        if not world.keys.let_in(exchange):
             return _DIALECT.refuse("bad_key", exchange.request_id)
         return json_response({"object": "list", "data": [card.openai_row() for card in world.models]})
 
@@ -33,13 +34,14 @@ def register(site: Site) -> None:
     async def quota(exchange: Exchange) -> Response:
         """The key is a query parameter, not a header."""
         query = exchange.request.query_params
-        if not world.keys.admits(query.get("key", "")):
+        key = query.get("key", "")
+        if not world.keys.admits(key):
             return _DIALECT.refuse("bad_key", exchange.request_id)
         try:
             first, last = _day(query.get("start_date")), _day(query.get("end_date"))
         except ValueError:
             return _DIALECT.refuse("invalid", exchange.request_id, "dates are YYYY-MM-DD")
-        return json_response(world.till.statement(first, last))
+        return json_response(world.till.statement(name_of(key), first, last))
 
     site.routes.get("/v1/models", models)
     site.routes.get("/api/models", catalog)

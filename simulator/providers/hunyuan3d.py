@@ -25,6 +25,7 @@ import io
 import secrets
 import uuid
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -90,7 +91,7 @@ def prompt_of(body: Body) -> str:
 GENERATION = Operation(
     "hunyuan3d.generation",
     kind="model3d",
-    price_usd=0.4,
+    price_usd=Decimal("0.4"),
     dialect=HunyuanDialect(),
     prompt=prompt_of,
     is_task=True,

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -33,6 +34,7 @@ from simulator.polls import answer_question, in_query
 from simulator.site import Site
 from simulator.task_rows import row_answer
 from simulator.tasks import Phase, View
+from simulator.till import as_usd
 from simulator.world import World
 
 _HAILUO = ("768P", "1080P")
@@ -87,8 +89,6 @@ _TOLD = {Phase.PROCESSING: "processing", Phase.SUCCEEDED: "success", Phase.FAILE
 #: A file's number is its task's plus this, so that no index is needed.
 _FILE_OFFSET = 98_342_414_094_401
 
-_RETRIEVE_USD = 0.004
-
 
 def base_resp(code: int = 0, message: str = "success") -> dict[str, Any]:
     return {"status_code": code, "status_msg": message}
@@ -116,7 +116,7 @@ def prompt_of(body: Body) -> str:
     return str(body.get("prompt") or "")
 
 
-VIDEO = Operation("minimax.video", "video", 0.28, MiniMaxDialect(), prompt_of, is_task=True)
+VIDEO = Operation("minimax.video", "video", Decimal("0.28"), MiniMaxDialect(), prompt_of, is_task=True, link_usd=Decimal("0.004"))
 
 
 def register(site: Site) -> None:
@@ -254,8 +254,12 @@ def _retrieve(world: World) -> Handler:
             now = world.now()
             if task is None or task.phase(now) is not Phase.SUCCEEDED or not task.outputs:
                 return VIDEO.dialect.refuse("invalid", exchange.request_id, "invalid params, file_id not found")
-            world.till.charge(_RETRIEVE_USD)
-            await world.ledger.append("file_retrieved", operation=VIDEO.name, task_id=task.id, file_id=file_id)
+            usd = VIDEO.link_usd
+            if not world.till.can_pay(exchange.key, usd):
+                return Dialect().refuse("no_balance", exchange.request_id)
+            world.till.charge(exchange.key, VIDEO.name, usd)
+            bought = {"key": exchange.key, "task_id": task.id, "file_id": file_id, "usd": as_usd(usd)}
+            await world.ledger.append("file_retrieved", operation=VIDEO.name, **bought)
             view = View(task, Phase.SUCCEEDED, 1.0, now, base_url(world, exchange))
             return json_response({"file": file_object(view), "base_resp": base_resp()})
 

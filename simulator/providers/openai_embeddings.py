@@ -13,6 +13,7 @@ import math
 import sys
 from array import array
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -44,7 +45,7 @@ def prompt_of(body: Body) -> str:
     return first if isinstance(first, str) else ""
 
 
-EMBEDDINGS = Operation("openai.embeddings", kind="text", price_usd=0.0001, dialect=Dialect(), prompt=prompt_of)
+EMBEDDINGS = Operation("openai.embeddings", kind="text", price_usd=Decimal("0.0001"), dialect=Dialect(), prompt=prompt_of)
 
 
 def register(site: Site) -> None:

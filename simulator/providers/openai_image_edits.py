@@ -14,6 +14,7 @@ import hashlib
 import io
 import secrets
 from dataclasses import dataclass
+from decimal import Decimal
 
 from PIL import Image, UnidentifiedImageError
 from starlette.responses import Response
@@ -58,7 +59,9 @@ _LIMITS = {
 #: Tokens an input picture costs (made up).
 _PICTURE_TOKENS = 323
 
-IMAGE_EDIT = Operation("openai.image_edit", kind="image", price_usd=0.042, dialect=Dialect(), prompt=openai_images.prompt_of)
+IMAGE_EDIT = Operation(
+    "openai.image_edit", kind="image", price_usd=Decimal("0.042"), dialect=Dialect(), prompt=openai_images.prompt_of
+)
 
 
 def register(site: Site) -> None:

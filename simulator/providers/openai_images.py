@@ -11,6 +11,7 @@ import asyncio
 import base64
 import re
 import secrets
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -42,7 +43,9 @@ def prompt_of(body: Body) -> str:
     return str(body.get("prompt") or "")
 
 
-IMAGE_GENERATION = Operation("openai.image_generation", kind="image", price_usd=0.034, dialect=Dialect(), prompt=prompt_of)
+IMAGE_GENERATION = Operation(
+    "openai.image_generation", kind="image", price_usd=Decimal("0.034"), dialect=Dialect(), prompt=prompt_of
+)
 
 
 def register(site: Site) -> None:

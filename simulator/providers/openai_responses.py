@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
@@ -60,7 +61,7 @@ def _text_of(content: object) -> str:
 RESPONSES = Operation(
     "openai.responses",
     kind="text",
-    price_usd=0.003,
+    price_usd=Decimal("0.003"),
     dialect=Dialect(),
     prompt=prompt_of,
     tells=frozenset({"moderation", "failed"}),

@@ -7,6 +7,7 @@ as a person would need for the words, and another voice plays it in another key.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import get_args
 
 from starlette.responses import FileResponse, Response
@@ -29,7 +30,7 @@ def prompt_of(body: Body) -> str:
     return str(body.get("input") or "")
 
 
-SPEECH = Operation("openai.speech", kind="audio", price_usd=0.012, dialect=Dialect(), prompt=prompt_of)
+SPEECH = Operation("openai.speech", kind="audio", price_usd=Decimal("0.012"), dialect=Dialect(), prompt=prompt_of)
 
 
 def register(site: Site) -> None:

@@ -16,6 +16,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import PurePath
 from typing import Any
 
@@ -63,8 +64,8 @@ def prompt_of(body: Body) -> str:
     return str(body.get("prompt") or "")
 
 
-TRANSCRIPTION = Operation("openai.transcription", kind="text", price_usd=0.006, dialect=Dialect(), prompt=prompt_of)
-TRANSLATION = Operation("openai.translation", kind="text", price_usd=0.006, dialect=Dialect(), prompt=prompt_of)
+TRANSCRIPTION = Operation("openai.transcription", kind="text", price_usd=Decimal("0.006"), dialect=Dialect(), prompt=prompt_of)
+TRANSLATION = Operation("openai.translation", kind="text", price_usd=Decimal("0.006"), dialect=Dialect(), prompt=prompt_of)
 
 
 def register(site: Site) -> None:

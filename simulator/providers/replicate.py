@@ -20,6 +20,7 @@ from __future__ import annotations
 import secrets
 import string
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 from starlette.responses import Response
@@ -99,7 +100,7 @@ def prompt_of(body: Body) -> str:
 PREDICTION = Operation(
     "replicate.prediction",
     kind="image",
-    price_usd=0.0024,
+    price_usd=Decimal("0.0024"),
     dialect=ReplicateDialect(),
     prompt=prompt_of,
     is_task=True,

@@ -21,6 +21,7 @@ import re
 import secrets
 import string
 import time
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -123,10 +124,10 @@ def prompt_of(body: Body) -> str:
     return " ".join(texts) or str(body.get("prompt") or "")
 
 
-VIDEO = Operation("seedance.video", "video", 0.12, SeedanceDialect(), prompt_of, is_task=True, family="seedance")
+VIDEO = Operation("seedance.video", "video", Decimal("0.12"), SeedanceDialect(), prompt_of, is_task=True, family="seedance")
 
 #: The same thing bought on the path that several providers share.
-UNIFIED_VIDEO = Operation("seedance.video", "video", 0.12, VideosDialect(), prompt_of, is_task=True, family=route.FAMILY)
+UNIFIED_VIDEO = Operation("seedance.video", "video", Decimal("0.12"), VideosDialect(), prompt_of, is_task=True, family=route.FAMILY)
 
 
 def register(site: Site) -> None:

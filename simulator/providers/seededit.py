@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import re
+from decimal import Decimal
 
 from PIL import Image, UnidentifiedImageError
 from starlette.responses import Response
@@ -29,7 +30,7 @@ MODELS = ("doubao-seededit-3-0-i2i-250628", "bytedance-seedEdit-3.0-i2i", "seedr
 
 _LARGEST_IMAGE = 10 * 1024 * 1024
 
-IMAGE_EDIT = Operation("seededit.image_edit", "image", 0.024, ArkDialect(), openai_images.prompt_of)
+IMAGE_EDIT = Operation("seededit.image_edit", "image", Decimal("0.024"), ArkDialect(), openai_images.prompt_of)
 
 
 def register(site: Site) -> None:

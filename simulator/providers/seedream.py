@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -47,7 +48,7 @@ class ArkDialect(Dialect):
 
 
 IMAGE_GENERATION = Operation(
-    "seedream.image_generation", kind="image", price_usd=0.032, dialect=ArkDialect(), prompt=openai_images.prompt_of
+    "seedream.image_generation", kind="image", price_usd=Decimal("0.032"), dialect=ArkDialect(), prompt=openai_images.prompt_of
 )
 
 

@@ -14,6 +14,7 @@ What the facts leave open, and what is done here:
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -41,10 +42,10 @@ def prompt_of(body: Body) -> str:
     return str(body.get("prompt") or "")
 
 
-VIDEO = Operation("veo.video", "video", 0.4, VideosDialect(), prompt_of, is_task=True, family=route.FAMILY)
+VIDEO = Operation("veo.video", "video", Decimal("0.4"), VideosDialect(), prompt_of, is_task=True, family=route.FAMILY)
 
 #: The same thing bought at the older paths.
-OLD_VIDEO = Operation("veo.video", "video", 0.4, Dialect(), prompt_of, is_task=True, family="veo.old")
+OLD_VIDEO = Operation("veo.video", "video", Decimal("0.4"), Dialect(), prompt_of, is_task=True, family="veo.old")
 
 
 def register(site: Site) -> None:

@@ -14,6 +14,7 @@ import asyncio
 import base64
 import io
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -62,7 +63,7 @@ _SIGNATURE = base64.b64encode(b"simulated thought").decode()
 IMAGE = Operation(
     "gemini.image",
     kind="image",
-    price_usd=0.031,
+    price_usd=Decimal("0.031"),
     dialect=wire.GeminiDialect(),
     prompt=wire.prompt_of,
     tells=frozenset({"moderation"}),

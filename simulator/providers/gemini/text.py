@@ -8,6 +8,7 @@ for. `AUDIO` among the modalities is taken and ignored; `IMAGE` is refused.
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -26,7 +27,7 @@ _THOUGHT = "The user asks a simple question; a short answer will do."
 GENERATE_CONTENT = Operation(
     "gemini.generate_content",
     kind="text",
-    price_usd=0.002,
+    price_usd=Decimal("0.002"),
     dialect=wire.GeminiDialect(),
     prompt=wire.prompt_of,
     tells=frozenset({"moderation"}),

@@ -11,7 +11,7 @@ from simulator.providers.kling.products import Footage, Product, size_like
 from simulator.providers.kling.tasks import offer, start_task, task_operation
 from simulator.site import Site
 
-AVATAR = task_operation("avatar", "video", 0.28)
+AVATAR = task_operation("avatar", "video", "0.28")
 
 
 def register(site: Site) -> None:

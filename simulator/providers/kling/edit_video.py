@@ -19,7 +19,7 @@ _IMAGES = {"addition": (1, 2), "swap": (1, 1), "removal": (0, 0)}
 
 _MODEL = "kling-v1-6"
 
-EDIT_VIDEO = task_operation("edit_video", "video", 0.28)
+EDIT_VIDEO = task_operation("edit_video", "video", "0.28")
 
 
 def register(site: Site) -> None:

@@ -27,8 +27,8 @@ from simulator.site import Site
 #: Shortest piece of sound, and shortest overlap with the face.
 _SHORTEST_MS = 2000
 
-IDENTIFY_FACE = sync_operation("identify_face", "text", 0.007)
-ADVANCED_LIP_SYNC = task_operation("advanced_lip_sync", "video", 0.14)
+IDENTIFY_FACE = sync_operation("identify_face", "text", "0.007")
+ADVANCED_LIP_SYNC = task_operation("advanced_lip_sync", "video", "0.14")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ _MODELS = TEXT_TO_VIDEO_MODELS + _OWN_MODELS
 #: At most one of these groups in one request.
 _APART = (("image_tail",), ("static_mask", "dynamic_masks"), ("camera_control",))
 
-IMAGE_TO_VIDEO = task_operation("image_to_video", "video", 0.28, shots.prompt_of)
+IMAGE_TO_VIDEO = task_operation("image_to_video", "video", "0.28", shots.prompt_of)
 
 
 def register(site: Site) -> None:

@@ -20,7 +20,7 @@ from simulator.listing import ModelCard
 from simulator.media.orders import Picture
 from simulator.providers.kling import checks
 from simulator.providers.kling.products import Product
-from simulator.providers.kling.tasks import offer, start_task, sync_operation, task_operation
+from simulator.providers.kling.tasks import MOST_PICTURES, offer, pictures_of, start_task, sync_operation, task_operation
 from simulator.providers.kling.wire import envelope
 from simulator.site import Site
 
@@ -49,11 +49,11 @@ _LONGEST_SIDE = 2048
 
 _SEGMENTS = {"object_seg": True, "head_seg": True, "face_seg": False, "cloth_seg": True}
 
-IMAGE_GENERATION = task_operation("image_generation", "image", 0.014)
-MULTI_IMAGE_TO_IMAGE = task_operation("multi_image_to_image", "image", 0.056)
-IMAGE_EXPANSION = task_operation("image_expansion", "image", 0.028)
-VIRTUAL_TRY_ON = task_operation("virtual_try_on", "image", 0.07)
-IMAGE_RECOGNIZE = sync_operation("image_recognize", "text", 0.007)
+IMAGE_GENERATION = replace(task_operation("image_generation", "image", "0.014"), units=pictures_of)
+MULTI_IMAGE_TO_IMAGE = replace(task_operation("multi_image_to_image", "image", "0.056"), units=pictures_of)
+IMAGE_EXPANSION = replace(task_operation("image_expansion", "image", "0.028"), units=pictures_of)
+VIRTUAL_TRY_ON = task_operation("virtual_try_on", "image", "0.07")
+IMAGE_RECOGNIZE = sync_operation("image_recognize", "text", "0.007")
 
 
 def is_multi_image(body: Body) -> bool:
@@ -149,7 +149,7 @@ async def image_recognize(call: Call) -> Response:
 
 def _pictures(fields: Fields, text: str, size: tuple[int, int]) -> list[Picture]:
     """As many as `n` says."""
-    return [Picture(text, *size, variation=index) for index in range(fields.whole("n", 1, 9, default=1))]
+    return [Picture(text, *size, variation=index) for index in range(fields.whole("n", 1, MOST_PICTURES, default=1))]
 
 
 def _fitting(width: float, height: float) -> tuple[int, int]:

@@ -27,7 +27,7 @@ def prompt_of(body: Body) -> str:
     return text if isinstance(text, str) else ""
 
 
-LIP_SYNC = task_operation("lip_sync", "video", 0.14, prompt_of)
+LIP_SYNC = task_operation("lip_sync", "video", "0.14", prompt_of)
 
 
 def register(site: Site) -> None:

@@ -11,7 +11,7 @@ from simulator.providers.kling.products import VIDEO_SIZES, Footage, Product
 from simulator.providers.kling.tasks import offer, start_task, task_operation
 from simulator.site import Site
 
-MULTI_IMAGE_TO_VIDEO = task_operation("multi_image_to_video", "video", 0.28)
+MULTI_IMAGE_TO_VIDEO = task_operation("multi_image_to_video", "video", "0.28")
 
 
 def register(site: Site) -> None:

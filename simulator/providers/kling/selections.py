@@ -44,11 +44,11 @@ _MAX_POINTS = 10
 _REJECTED = 1
 
 #: The price of the task includes them: `final_unit_deduction` is 0.
-INIT = sync_operation("edit_init_selection", "text", 0.0)
-ADD = sync_operation("edit_add_selection", "text", 0.0)
-DELETE = sync_operation("edit_delete_selection", "text", 0.0)
-CLEAR = sync_operation("edit_clear_selection", "text", 0.0)
-PREVIEW = sync_operation("edit_preview_selection", "text", 0.0)
+INIT = sync_operation("edit_init_selection", "text", "0")
+ADD = sync_operation("edit_add_selection", "text", "0")
+DELETE = sync_operation("edit_delete_selection", "text", "0")
+CLEAR = sync_operation("edit_clear_selection", "text", "0")
+PREVIEW = sync_operation("edit_preview_selection", "text", "0")
 
 
 @dataclass(slots=True)

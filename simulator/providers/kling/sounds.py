@@ -40,9 +40,9 @@ def text_of(body: Body) -> str:
     return text if isinstance(text, str) else ""
 
 
-TEXT_TO_AUDIO = task_operation("text_to_audio", "audio", 0.035)
-VIDEO_TO_AUDIO = task_operation("video_to_audio", "audio", 0.035, effects_of)
-TTS = sync_operation("tts", "audio", 0.007, text_of)
+TEXT_TO_AUDIO = task_operation("text_to_audio", "audio", "0.035")
+VIDEO_TO_AUDIO = task_operation("video_to_audio", "audio", "0.035", effects_of)
+TTS = sync_operation("tts", "audio", "0.007", text_of)
 
 
 def register(site: Site) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 from starlette.responses import Response
 
@@ -24,18 +25,27 @@ from simulator.world import World
 
 _DIALECT = KlingDialect()
 
+#: The largest `n` of an image task.
+MOST_PICTURES = 9
+
 
 def prompt_of(body: Body) -> str:
     prompt = body.get("prompt")
     return prompt if isinstance(prompt, str) else ""
 
 
-def task_operation(name: str, kind: Kind, price_usd: float, prompt: Callable[[Body], str] = prompt_of) -> Operation:
-    return Operation(f"kling.{name}", kind, price_usd, _DIALECT, prompt, is_task=True)
+def pictures_of(body: Body) -> int:
+    """How many pictures `n` asks for: an image task takes so many places of the account's concurrency, and costs as many."""
+    n = body.get("n")
+    return n if type(n) is int and 1 <= n <= MOST_PICTURES else 1
 
 
-def sync_operation(name: str, kind: Kind, price_usd: float, prompt: Callable[[Body], str] = prompt_of) -> Operation:
-    return Operation(f"kling.{name}", kind, price_usd, _DIALECT, prompt)
+def task_operation(name: str, kind: Kind, price_usd: str, prompt: Callable[[Body], str] = prompt_of) -> Operation:
+    return Operation(f"kling.{name}", kind, Decimal(price_usd), _DIALECT, prompt, is_task=True)
+
+
+def sync_operation(name: str, kind: Kind, price_usd: str, prompt: Callable[[Body], str] = prompt_of) -> Operation:
+    return Operation(f"kling.{name}", kind, Decimal(price_usd), _DIALECT, prompt)
 
 
 def offer(site: Site, path: str, operation: Operation, work: Work) -> None:

@@ -22,7 +22,7 @@ MODELS = (
     "kling-v3",
 )
 
-TEXT_TO_VIDEO = task_operation("text_to_video", "video", 0.28, shots.prompt_of)
+TEXT_TO_VIDEO = task_operation("text_to_video", "video", "0.28", shots.prompt_of)
 
 
 def register(site: Site) -> None:

@@ -29,7 +29,7 @@ def prompt_of(body: Body) -> str:
     return scene if isinstance(scene, str) else ""
 
 
-VIDEO_EFFECTS = task_operation("video_effects", "video", 0.28, prompt_of)
+VIDEO_EFFECTS = task_operation("video_effects", "video", "0.28", prompt_of)
 
 
 def register(site: Site) -> None:

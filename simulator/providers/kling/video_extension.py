@@ -20,7 +20,7 @@ _LONGEST_S = 180
 
 _MODELS = ("kling-v1", "kling-v1-5", "kling-v1-6")
 
-VIDEO_EXTENSION = task_operation("video_extension", "video", 0.28)
+VIDEO_EXTENSION = task_operation("video_extension", "video", "0.28")
 
 
 def register(site: Site) -> None:

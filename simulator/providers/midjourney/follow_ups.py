@@ -13,8 +13,8 @@ from simulator.providers.midjourney.tasks import begin, open_modal, operation, p
 from simulator.providers.midjourney.wire import piece_of, rejected, waits_for_modal
 from simulator.site import Site
 
-ACTION = operation("action", "image", 0.056)
-MODAL = operation("modal", "image", 0.056)
+ACTION = operation("action", "image", "0.056")
+MODAL = operation("modal", "image", "0.056")
 
 
 def register(site: Site, prefix: str) -> None:

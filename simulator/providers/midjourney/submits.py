@@ -13,10 +13,10 @@ from simulator.providers.midjourney.tasks import begin, operation
 from simulator.providers.midjourney.wire import rejected
 from simulator.site import Site
 
-IMAGINE = operation("imagine", "image", 0.056)
-BLEND = operation("blend", "image", 0.056)
-DESCRIBE = operation("describe", "text", 0.028)
-EDIT = operation("edit", "image", 0.056)
+IMAGINE = operation("imagine", "image", "0.056")
+BLEND = operation("blend", "image", "0.056")
+DESCRIBE = operation("describe", "text", "0.028")
+EDIT = operation("edit", "image", "0.056")
 
 #: Tiles of a blend: 2:3, 1:1, 3:2.
 _DIMENSIONS = {"PORTRAIT": (416, 624), "SQUARE": (512, 512), "LANDSCAPE": (624, 416)}

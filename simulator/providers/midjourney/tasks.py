@@ -7,6 +7,7 @@ import itertools
 import secrets
 import uuid
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -43,9 +44,9 @@ def prompt_of(body: Body) -> str:
     return str(body.get("prompt") or "")
 
 
-def operation(what: str, kind: Kind, price_usd: float) -> Operation:
+def operation(what: str, kind: Kind, price_usd: str) -> Operation:
     return Operation(
-        f"midjourney.{what}", kind, price_usd, dialect=MidjourneyDialect(), prompt=prompt_of, is_task=True, family=FAMILY
+        f"midjourney.{what}", kind, Decimal(price_usd), dialect=MidjourneyDialect(), prompt=prompt_of, is_task=True, family=FAMILY
     )
 
 
@@ -63,7 +64,7 @@ async def begin(call: Call, piece: Piece, *, task_id: str = "", properties: Mapp
     """Start the work and answer the submit. `task_id` is of the task that goes on after its modal."""
     code = _code(call, 1)
     if code == 21 and (earlier := _earlier(call)) is not None:
-        await call.accept(earlier.id, free=True)
+        await call.accept(earlier.id, free=True, idle=True)
         return _exists(call, earlier)
     task_id = task_id or new_task_id(call.world)
     hook = call.body.get("notifyHook")
@@ -107,8 +108,8 @@ async def open_modal(call: Call, parent: Task, button: Button) -> Response:
         operation=call.operation.name,
     )
     call.inline = False
+    await call.accept(task.id, free=button.modal.is_sure, idle=True)
     call.world.tasks.add(task, call.operation.provider)
-    await call.accept(task.id, free=button.modal.is_sure)
     hook = call.body.get("notifyHook")
     if hook:
         teller(call.world, hook, task_object)(View(task, Phase.SUBMITTED, 0.0, task.created_at, task.base_url))

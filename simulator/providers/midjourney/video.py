@@ -15,7 +15,7 @@ from simulator.providers.midjourney.tasks import begin, operation, parent_of
 from simulator.providers.midjourney.wire import piece_of, rejected
 from simulator.site import Site
 
-VIDEO = operation("video", "video", 0.6)
+VIDEO = operation("video", "video", "0.6")
 
 #: Type of video -> side of the square.
 _TYPES = {"vid_1.1_i2v_480": 480, "vid_1.1_i2v_720": 720}

@@ -13,6 +13,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from decimal import Decimal
 
 from starlette.responses import Response, StreamingResponse
 
@@ -35,7 +36,7 @@ _TOLD = (12, 38, 71)
 VEO_CHAT = Operation(
     "veo.chat",
     kind="video",
-    price_usd=0.8,
+    price_usd=Decimal("0.8"),
     dialect=Dialect(),
     prompt=wire.prompt_of,
     tells=frozenset({"moderation", "failed"}),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from decimal import Decimal
 
 from starlette.responses import Response, StreamingResponse
 
@@ -37,7 +38,7 @@ _WAITING = "> Queuing...\n> Generating...\n"
 GPT4O_IMAGE = Operation(
     "openai.gpt4o_image",
     kind="image",
-    price_usd=0.04,
+    price_usd=Decimal("0.04"),
     dialect=Dialect(),
     prompt=wire.prompt_of,
     tells=frozenset({"moderation"}),

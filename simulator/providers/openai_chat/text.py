@@ -13,6 +13,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, cast
 
 from starlette.responses import Response, StreamingResponse
@@ -37,7 +38,7 @@ _CHARACTERS_PER_S = 15.0
 #: How long a spoken answer could be referred to in a later turn.
 _AUDIO_LIVES_S = 3600
 
-CHAT = Operation("openai.chat", kind="text", price_usd=0.002, dialect=Dialect(), prompt=wire.prompt_of)
+CHAT = Operation("openai.chat", kind="text", price_usd=Decimal("0.002"), dialect=Dialect(), prompt=wire.prompt_of)
 
 
 def register(site: Site, takes: Callable[[Body], bool]) -> None:

@@ -28,6 +28,7 @@ from starlette.websockets import WebSocket
 from simulator.exchange import Exchange
 from simulator.listing import ModelCard
 from simulator.providers.openai_realtime.door import MODELS, open_door
+from simulator.providers.openai_realtime.wire import REALTIME
 from simulator.site import Site
 
 
@@ -35,5 +36,5 @@ def register(site: Site) -> None:
     async def talk(exchange: Exchange, socket: WebSocket) -> None:
         await open_door(site.world, exchange, socket)
 
-    site.socket("/v1/realtime", talk)
+    site.socket("/v1/realtime", REALTIME, talk)
     site.world.models += [ModelCard(model, "OpenAI", "audio", "realtime", input=4.0, output=16.0) for model in MODELS]

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from simulator import faults
 from simulator.calls import Call, digest
 from simulator.dialects import HTML_PAGE
-from simulator.exchange import Exchange
+from simulator.exchange import Exchange, Refused
 from simulator.faults import FAULTS, Fault, Occasion, Reach
 from simulator.fields import Fields
 from simulator.providers.openai_realtime import settings, speech, wire
@@ -181,10 +181,14 @@ class Conversation:
         if refusals:
             await self._refuse(call, refusals[0])
             return
+        try:
+            await call.accept()
+        except Refused as refused:
+            await self._refuse(call, Fault(refused.kind))
+            return
+        # From here on it is paid, and only the reply knows how far it came.
         if answered is self._unanswered:
             self._unanswered = []
-        await call.accept()
-        # From here on it is paid, and only the reply knows how far it came.
         self._reply = Reply(self, call, wants, wanted.given.get("metadata"), list(context), is_apart=is_apart)
         self._reply.start()
 
@@ -196,13 +200,13 @@ class Conversation:
         self._of_items = []
         where = digest(wire.REALTIME.name + prompt)
         call.faults = [fault for fault in asked if self.world.rules.strikes(fault, where)]
-        occasion = Occasion("submit", wire.REALTIME.name, self.exchange.request.url.path, self.model, prompt)
+        occasion = Occasion("submit", wire.REALTIME.name, self.exchange.request.url.path, self.exchange.key, self.model, prompt)
         # The form of the answers was settled at the handshake.
         call.faults += self.world.rules.take(occasion, set(Reach) - {Reach.SHAPE})
         return call
 
     async def _refuse(self, call: Call, fault: Fault) -> None:
-        await call.refuse(refusal(wire.REALTIME.dialect, fault, call.request_id), fault)
+        await call.refuse(refusal(wire.REALTIME.dialect, fault, call.request_id), fault.name)
         if fault.name == "html":
             await self.socket.send_text(HTML_PAGE)
         else:

@@ -10,6 +10,7 @@ from simulator.calls import Call
 from simulator.dialects import Dialect, gateway_error
 from simulator.exchange import Exchange
 from simulator.faults import FAULTS, Fault, Occasion, Reach, option
+from simulator.keys import REFUSALS
 from simulator.providers.openai_realtime import wire
 from simulator.providers.openai_realtime.conversation import Conversation
 from simulator.spoiling import refusal
@@ -31,7 +32,15 @@ MODELS = (
 KEY_PROTOCOL = "openai-insecure-api-key."
 
 #: Close codes of refusals told inside; all others are 1011.
-CLOSE_CODES = {"bad_key": 1008, "no_money": 1008, "rate_limit": 1008, "model_not_found": 1002, "invalid": 1002}
+CLOSE_CODES = {
+    "bad_key": 1008,
+    "no_money": 1008,
+    "no_balance": 1008,
+    "forbidden": 1008,
+    "rate_limit": 1008,
+    "model_not_found": 1002,
+    "invalid": 1002,
+}
 
 _SUBMIT = "submit"
 
@@ -44,12 +53,18 @@ async def open_door(world: World, exchange: Exchange, socket: WebSocket) -> None
     model = request.query_params.get("model", "")
     offered: list[str] = socket.scope.get("subprotocols", [])
     call = Call(world, wire.REALTIME, exchange, {"model": model})
+    is_let_in = world.keys.let_in(exchange, *(name.removeprefix(KEY_PROTOCOL) for name in offered if name.startswith(KEY_PROTOCOL)))
     call.faults = _heard(world, exchange)
-    occasion = Occasion(_SUBMIT, wire.REALTIME.name, request.url.path, model)
+    occasion = Occasion(_SUBMIT, wire.REALTIME.name, request.url.path, exchange.key, model)
     call.faults += world.rules.take(occasion, {Reach.SHAPE})
 
-    if not _has_key(world, exchange, offered):
+    if not is_let_in:
         await _refuse(call, socket, offered, Fault("bad_key"))
+        return
+    mood = world.keys.mood(exchange)
+    if mood is not None:
+        kind, code = REFUSALS[mood]
+        await _refuse(call, socket, offered, Fault(kind, {"code": code} if code else {}))
         return
     call.faults += world.rules.take(occasion, {Reach.REFUSAL})
     refusals = call.of(Reach.REFUSAL)
@@ -80,11 +95,6 @@ def _heard(world: World, exchange: Exchange) -> list[Fault]:
     return heard
 
 
-def _has_key(world: World, exchange: Exchange, offered: list[str]) -> bool:
-    keys = [name.removeprefix(KEY_PROTOCOL) for name in offered if name.startswith(KEY_PROTOCOL)]
-    return world.keys.admits_request(exchange.request) or any(world.keys.admits(key) for key in keys)
-
-
 def _asks_for_beta(exchange: Exchange, offered: list[str]) -> bool:
     return "openai-beta.realtime-v1" in offered or "realtime=v1" in exchange.request.headers.get("openai-beta", "")
 
@@ -99,7 +109,7 @@ async def _refuse(
     """Nothing is accepted. Like any call with a bad key, one that nobody ordered to fail so is not in the ledger."""
     response = _answer(call, why, message)
     if ordered is not None or why.name != "bad_key":
-        await call.refuse(response, ordered)
+        await call.refuse(response, ordered.name if ordered is not None else "")
     if option(call.fault("variant"), "refused") != "inside":
         await socket.send_denial_response(response)
         return

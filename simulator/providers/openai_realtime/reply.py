@@ -82,6 +82,8 @@ class Reply:
             except FileNotFoundError:
                 # A reset swept the files away while this was still drawn.
                 await self._fail_event("server_error")
+            finally:
+                self._call.land()
         self._is_told = True
 
     async def _tell(self) -> None:

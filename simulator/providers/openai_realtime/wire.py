@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from starlette.responses import Response
@@ -28,7 +29,7 @@ def prompt_of(body: Body) -> str:
 REALTIME = Operation(
     "openai.realtime",
     kind="audio",
-    price_usd=0.03,
+    price_usd=Decimal("0.03"),
     dialect=Dialect(),
     prompt=prompt_of,
     tells=frozenset({"moderation", "failed"}),
@@ -80,6 +81,8 @@ ERRORS: Mapping[str, tuple[str, str, str]] = {
     "timeout": ("server_error", "timeout", "The model did not answer in time."),
     "bad_key": ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
     "no_money": ("insufficient_quota", "insufficient_quota", "You exceeded your current quota."),
+    "no_balance": ("insufficient_quota", "insufficient_quota", "You exceeded your current quota."),
+    "forbidden": ("invalid_request_error", "access_denied", "This key has no access to the model."),
     "invalid": ("invalid_request_error", "invalid_value", "Invalid value."),
     "model_not_found": ("invalid_request_error", "model_not_found", "The requested model does not exist."),
     "error_in_200": ("server_error", "bad_response", "The upstream returned an empty result."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
+from decimal import Decimal
 from typing import Literal
 
 from starlette.responses import Response
@@ -52,15 +53,15 @@ def prompt_of(body: Body) -> str:
     return str(body.get("promptText") or "")
 
 
-def _operation(name: str, kind: Literal["image", "video"], price_usd: float) -> Operation:
-    return Operation(f"runway.{name}", kind, price_usd, _DIALECT, prompt_of, is_task=True, family="runway")
+def _operation(name: str, kind: Literal["image", "video"], price_usd: str) -> Operation:
+    return Operation(f"runway.{name}", kind, Decimal(price_usd), _DIALECT, prompt_of, is_task=True, family="runway")
 
 
-IMAGE_TO_VIDEO = _operation("image_to_video", "video", 0.2)
-VIDEO_TO_VIDEO = _operation("video_to_video", "video", 0.6)
-TEXT_TO_IMAGE = _operation("text_to_image", "image", 0.064)
-VIDEO_UPSCALE = _operation("video_upscale", "video", 0.08)
-CHARACTER_PERFORMANCE = _operation("character_performance", "video", 0.2)
+IMAGE_TO_VIDEO = _operation("image_to_video", "video", "0.2")
+VIDEO_TO_VIDEO = _operation("video_to_video", "video", "0.6")
+TEXT_TO_IMAGE = _operation("text_to_image", "image", "0.064")
+VIDEO_UPSCALE = _operation("video_upscale", "video", "0.08")
+CHARACTER_PERFORMANCE = _operation("character_performance", "video", "0.2")
 
 
 def register(site: Site) -> None:

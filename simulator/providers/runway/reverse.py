@@ -6,6 +6,7 @@ Source: runway.md sections 3 to 5.
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -37,16 +38,16 @@ class ReverseDialect(TaskLayerDialect):
         return json_response({"code": 500, "msg": "upstream returned an empty result", "data": None, "exec_time": _EXEC_TIME_S})
 
 
-def _operation(name: str, price_usd: float) -> Operation:
+def _operation(name: str, price_usd: str) -> Operation:
     return Operation(
-        f"runway.reverse_{name}", "video", price_usd, ReverseDialect(), prompt_of, is_task=True, family="runway.reverse"
+        f"runway.reverse_{name}", "video", Decimal(price_usd), ReverseDialect(), prompt_of, is_task=True, family="runway.reverse"
     )
 
 
-TEXT_TO_VIDEO = _operation("text_to_video", 0.32)
-IMAGE_TO_VIDEO = _operation("image_to_video", 0.32)
-VIDEO_STYLE = _operation("video_style", 0.48)
-ACT_ONE = _operation("act_one", 0.4)
+TEXT_TO_VIDEO = _operation("text_to_video", "0.32")
+IMAGE_TO_VIDEO = _operation("image_to_video", "0.32")
+VIDEO_STYLE = _operation("video_style", "0.48")
+ACT_ONE = _operation("act_one", "0.4")
 
 
 def register(site: Site) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from starlette.responses import Response
 
 from simulator.calls import Body, Call, Operation, Output
@@ -26,8 +28,8 @@ def prompt_of(body: Body) -> str:
     return str(body.get("prompt") or "")
 
 
-CREATE = Operation("sora.create_video", "video", 0.32, VideosDialect(), prompt_of, is_task=True, family=FAMILY)
-REMIX = Operation("sora.remix_video", "video", 0.32, VideosDialect(), prompt_of, is_task=True, family=FAMILY)
+CREATE = Operation("sora.create_video", "video", Decimal("0.32"), VideosDialect(), prompt_of, is_task=True, family=FAMILY)
+REMIX = Operation("sora.remix_video", "video", Decimal("0.32"), VideosDialect(), prompt_of, is_task=True, family=FAMILY)
 
 
 def register(site: Site) -> None:

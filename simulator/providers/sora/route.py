@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -33,7 +34,7 @@ _VARIANTS = {"video": ".mp4", "thumbnail": ".webp", "spritesheet": ".jpeg"}
 _PICTURES = {"JPEG", "PNG", "WEBP"}
 
 #: Answers for a task nobody knows, whose maker nobody knows either.
-_ANYBODY = Operation("sora.create_video", "video", 0.0, VideosDialect(), lambda body: "", is_task=True, family=FAMILY)
+_ANYBODY = Operation("sora.create_video", "video", Decimal("0"), VideosDialect(), lambda body: "", is_task=True, family=FAMILY)
 
 
 def open_route(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -19,7 +20,7 @@ _SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024")
 
 _SECONDS = ("10", "4", "8", "12", "15")
 
-CREATE = Operation("sora.self_developed_video", "video", 0.16, VideosDialect(), prompt_of, is_task=True, family=FAMILY)
+CREATE = Operation("sora.self_developed_video", "video", Decimal("0.16"), VideosDialect(), prompt_of, is_task=True, family=FAMILY)
 
 
 def register(site: Site) -> None:

@@ -14,7 +14,7 @@ from simulator.providers.suno.songs import Song, named_song
 from simulator.providers.suno.wire import begin, new_id, task_operation
 from simulator.site import Site
 
-CONCAT = task_operation("concat", "music", 0.072)
+CONCAT = task_operation("concat", "music", "0.072")
 
 
 def register(site: Site) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -37,13 +38,13 @@ def no_prompt(body: Body) -> str:
     return ""
 
 
-def _operation(what: str, kind: Kind, price_usd: float) -> Operation:
-    return Operation(f"suno.{what}", kind, price_usd, TaskLayerDialect(), no_prompt, is_task=True)
+def _operation(what: str, kind: Kind, price_usd: str) -> Operation:
+    return Operation(f"suno.{what}", kind, Decimal(price_usd), TaskLayerDialect(), no_prompt, is_task=True)
 
 
-MP4_VIDEO = _operation("mp4_video", "video", 0.02)
-WAV = _operation("wav", "music", 0.02)
-MIDI = _operation("midi", "text", 0.02)
+MP4_VIDEO = _operation("mp4_video", "video", "0.02")
+WAV = _operation("wav", "music", "0.02")
+MIDI = _operation("midi", "text", "0.02")
 
 _G3 = 55
 

@@ -13,7 +13,7 @@ from simulator.providers.suno.wire import begin, task_operation, title_of
 from simulator.site import Site
 from simulator.tasks import Phase, View
 
-LYRICS = task_operation("lyrics", "text", 0.02)
+LYRICS = task_operation("lyrics", "text", "0.02")
 
 _LINES = (
     "The lamps go out along the quay",

@@ -16,7 +16,7 @@ from simulator.providers.suno.songs import Song, named_song, need_task
 from simulator.providers.suno.wire import begin, begin_raw, new_id, task_operation, title_of
 from simulator.site import Site
 
-MUSIC = task_operation("music", "music", 0.144)
+MUSIC = task_operation("music", "music", "0.144")
 
 #: `mv` -> longest prompt, longest tags, version.
 VERSIONS: Mapping[str, tuple[int, int, str]] = {

@@ -21,7 +21,7 @@ def name_of(body: Body) -> str:
     return str(body.get("name") or "")
 
 
-PERSONA = direct_operation("persona", 0.02, name_of)
+PERSONA = direct_operation("persona", "0.02", name_of)
 
 
 def register(site: Site) -> None:

@@ -14,8 +14,8 @@ from simulator.providers.suno.songs import Song, named_song, need_task
 from simulator.providers.suno.wire import begin, begin_raw, new_id, task_operation
 from simulator.site import Site
 
-FULL = task_operation("stems_full", "music", 0.72)
-SINGLE = task_operation("stems_single", "music", 0.144)
+FULL = task_operation("stems_full", "music", "0.72")
+SINGLE = task_operation("stems_single", "music", "0.144")
 
 #: Half of a song's, since twelve of them are encoded at once.
 _RATE_HZ = 22_050

@@ -15,7 +15,7 @@ def tags_of(body: Body) -> str:
     return str(body.get("original_tags") or "")
 
 
-STYLE_TAGS = direct_operation("style_tags", 0.005, tags_of)
+STYLE_TAGS = direct_operation("style_tags", "0.005", tags_of)
 
 
 def register(site: Site) -> None:

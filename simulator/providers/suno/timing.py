@@ -14,7 +14,7 @@ from simulator.providers.suno.songs import Song, complete_song
 from simulator.providers.suno.wire import direct_operation
 from simulator.site import Site
 
-TIMING = direct_operation("timing", 0.005)
+TIMING = direct_operation("timing", "0.005")
 
 #: A word with the space after it, and with the section headings before it.
 _WORD = re.compile(r"(?:\[[^\]\n]*\]\s*)*[^\s\[]\S*\s*")

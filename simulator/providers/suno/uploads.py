@@ -15,7 +15,7 @@ from simulator.providers.suno.wire import begin, new_id, task_operation
 from simulator.site import Site
 from simulator.tasks import Phase, View
 
-UPLOAD_CLIP = task_operation("upload_clip", "music", 0.02)
+UPLOAD_CLIP = task_operation("upload_clip", "music", "0.02")
 
 _SECONDS = 30.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -21,14 +22,14 @@ def prompt_of(body: Body) -> str:
     return next((str(body[key]) for key in ("prompt", "gpt_description_prompt", "tags") if body.get(key)), "")
 
 
-def task_operation(what: str, kind: Kind, price_usd: float) -> Operation:
+def task_operation(what: str, kind: Kind, price_usd: str) -> Operation:
     """Polled with `GET /suno/fetch/{id}`."""
-    return Operation(f"suno.{what}", kind, price_usd, TaskLayerDialect(), prompt_of, is_task=True, family=FAMILY)
+    return Operation(f"suno.{what}", kind, Decimal(price_usd), TaskLayerDialect(), prompt_of, is_task=True, family=FAMILY)
 
 
-def direct_operation(what: str, price_usd: float, prompt: Callable[[Body], str] = prompt_of) -> Operation:
+def direct_operation(what: str, price_usd: str, prompt: Callable[[Body], str] = prompt_of) -> Operation:
     """Answered at once, with text."""
-    return Operation(f"suno.{what}", "text", price_usd, TaskLayerDialect(), prompt)
+    return Operation(f"suno.{what}", "text", Decimal(price_usd), TaskLayerDialect(), prompt)
 
 
 def envelope(data: Any) -> dict[str, Any]:
