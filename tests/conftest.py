@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,16 @@ from jobs.db import Database
 from jobs.queries import keys
 
 DATABASES = ("sqlite", "postgresql")
+
+#: Files in memory, where a machine has that (Linux), and what must be free there: the suite leaves some hundred megabytes.
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 4 << 30
+
+
+def pytest_configure() -> None:
+    """Keep temporary files in memory where there is room for them: no test pulls a plug, and waiting for the disk takes long."""
+    if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 
 @pytest.fixture(scope="session")

@@ -221,6 +221,31 @@ class Simulator:
         rows: list[Json] = self.http.get("/_simulator/files").json()
         return rows
 
+    def prices(self) -> Json:
+        """What each operation costs."""
+        return self._told("prices")
+
+    def money(self) -> Json:
+        """What was charged and given back, in all, by key and by operation."""
+        return self._told("money")
+
+    def load(self) -> Json:
+        """What is in flight, its peak and its integral."""
+        return self._told("load")
+
+    def reset_load(self) -> Json:
+        """Measure anew; what the old measure said is gone, what is in flight stays in flight."""
+        told: Json = self.http.post("/_simulator/load/reset").raise_for_status().json()
+        return told
+
+    def answers(self) -> Json:
+        """How often what was answered."""
+        return self._told("answers")
+
+    def _told(self, what: str) -> Json:
+        told: Json = self.http.get(f"/_simulator/{what}").raise_for_status().json()
+        return told
+
     def wait_finished(self, tasks: int = 1) -> None:
         """Returns when so many pieces of work are over."""
         eventually(lambda: len(self.ledger(event="finished")), lambda done: done >= tasks, f"{tasks} finished")

@@ -40,7 +40,11 @@ def test_it_takes_what_is_signed_once_and_refuses_the_rest() -> None:
     try:
         assert wait_for(lambda: post("v1,forged"), within_s=15, what="the example listens") == 401
         assert [post("right"), post("right"), post("right", "evt_2")] == [204, 204, 204]
+        # It answers before it acts.
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(2)]
     finally:
         process.terminate()
-        said, _ = process.communicate(timeout=10)
-    assert said.splitlines() == ["job.succeeded job_1 https://a/b"] * 2, "told twice of one event, it acts once"
+        more, _ = process.communicate(timeout=10)
+    assert said == ["job.succeeded job_1 https://a/b\n"] * 2
+    assert more == "", "told twice of one event, it acts once"

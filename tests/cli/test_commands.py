@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from terminal import Command
@@ -24,6 +25,7 @@ COMMANDS = [
     *("jobs list", "jobs show", "jobs cancel", "jobs retry", "batches list", "batches show", "batches cancel"),
     *("batches results", "batches retry-failed", "batches download"),
     *("deliveries list", "deliveries resend", "keys create", "keys list", "keys revoke", "db upgrade", "db check"),
+    *("pause", "resume", "pauses", "limits list", "limits set", "limits rm", "tenants list", "tenants set", "usage"),
 ]
 
 
@@ -183,6 +185,18 @@ def test_config_shows_every_setting_with_value_origin_and_meaning(mediamill: Com
     assert rows["MEDIAMILL_UPSTREAM_KEY"]["source"] == "environment"
     assert "sk-very-secret" not in said.out and "hunter2" not in said.out
     assert "sk-very-secret" in mediamill("config", "--secrets").out
+
+
+def test_named_upstream_keys_are_shown_without_their_secrets(mediamill: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIAMILL_UPSTREAM_KEYS", '{"films": {"key": "sk-very-secret", "weight": 3, "providers": ["kling"]}}')
+
+    def shown(*more: str) -> Any:
+        rows = json.loads(mediamill("config", "--json", *more).out)
+        return next(row["value"] for row in rows if row["name"] == "MEDIAMILL_UPSTREAM_KEYS")
+
+    assert shown() == {"films": {"key": "(hidden)", "weight": 3, "providers": ["kling"]}}
+    assert shown("--secrets")["films"]["key"] == "sk-very-secret"
+    assert "sk-very-secret" not in mediamill("config").out
 
 
 def test_a_new_secret_is_one_that_settings_take(mediamill: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
@@ -40,8 +41,8 @@ def prompt_of(body: Body) -> str:
     return str(body.get("prompt") or "")
 
 
-SHOP = Operation("shop.wares", kind="image", price_usd=1, dialect=Dialect(), prompt=prompt_of)
-ORDER = Operation("shop.order", kind="video", price_usd=1, dialect=Dialect(), prompt=prompt_of, is_task=True)
+SHOP = Operation("shop.wares", kind="image", price_usd=Decimal(1), dialect=Dialect(), prompt=prompt_of)
+ORDER = Operation("shop.order", kind="video", price_usd=Decimal(1), dialect=Dialect(), prompt=prompt_of, is_task=True)
 
 
 def told(value: Any) -> Any:
@@ -242,7 +243,7 @@ def test_a_handshake_is_an_exchange_and_its_headers_come_back(shop: Shop) -> Non
         await socket.send_text(f"{exchange.params['room']} {exchange.request.headers['authorization']} {exchange.request.url}")
         await socket.close()
 
-    shop.site.socket("/rooms/{room}", greet)
+    shop.site.socket("/rooms/{room}", SHOP, greet)
     scope = {
         "type": "websocket",
         "scheme": "wss",

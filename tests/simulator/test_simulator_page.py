@@ -21,8 +21,11 @@ from simulator import control, ledger, providers
 from simulator.calls import Operation
 from simulator.cli import main
 from simulator.config import LATENCY_S
+from simulator.dialects import GATEWAY
 from simulator.faults import FAULTS, Rule
+from simulator.keys import REFUSALS
 from simulator.ledger import Ledger
+from simulator.limits import MEMBERS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "simulator.md").read_text("utf-8")
@@ -80,10 +83,19 @@ def test_the_page_lists_every_operation_of_every_provider() -> None:
 
 
 def test_the_page_has_the_whole_control_api() -> None:
-    known = re.findall(r"^(GET|POST) +(/_simulator/\w+)", control.__doc__ or "", re.MULTILINE)
+    known = re.findall(r"^(GET|POST) +(/_simulator/[\w/]+)", control.__doc__ or "", re.MULTILINE)
 
-    assert re.findall(r"^\| `(GET|POST) (/_simulator/\w+)` ", section("Control"), re.MULTILINE) == known
-    assert all(f"`{name}`" in section("Control") for name in Rule.MATCHES)
+    assert re.findall(r"^\| `(GET|POST) (/_simulator/[\w/]+)` ", section("Control"), re.MULTILINE) == known
+    orders = section("Control").split("| member |")[1].split("\n\n")[0]
+    assert tuple(first_cells(orders)) == control.ORDERS
+    assert all(f"`{name}`" in section("Control") for name in Rule.MATCHES | MEMBERS)
+
+
+def test_the_page_names_every_mood_of_a_key_and_its_refusal() -> None:
+    table = section("Control").split("| mood |")[1].split("\n\n")[0]
+
+    told = re.findall(r"^\| `(\w+)` \| (\d+)(?: `(\w+)`)? ", table, re.MULTILINE)
+    assert told == [(mood, str(GATEWAY[kind][0]), code or GATEWAY[kind][1]) for mood, (kind, code) in REFUSALS.items()]
 
 
 def test_the_page_has_every_event_of_the_ledger() -> None:

@@ -77,7 +77,7 @@ def test_faults_are_read_from_headers_and_from_nested_prompts() -> None:
 )
 def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"fault|times|match|on"):
-        rule_from_json(rule)
+        rule_from_json(rule, 0.0)
 
 
 def test_the_phase_is_a_matter_of_time_and_of_the_outputs() -> None:

@@ -347,6 +347,18 @@ def test_a_refused_handshake_is_plain_http_and_costs_nothing(simulator: Any, opt
     assert (line["operation"], line["charged"]) == ("openai.realtime", False)
 
 
+@pytest.mark.parametrize(
+    ("mood", "status", "code"),
+    [("refused", 401, ""), ("balance", 402, "insufficient_user_quota"), ("forbidden", 403, "access_denied")],
+)
+def test_a_key_out_of_order_gets_no_handshake(simulator: Any, mood: str, status: int, code: str) -> None:
+    simulator.control(keys={"sk-test": {"mood": mood}}).raise_for_status()
+
+    answered, body = refusal(simulator)
+
+    assert (answered, body["error"]["code"]) == (status, code)
+
+
 def test_a_rule_refuses_one_handshake(simulator: Any) -> None:
     simulator.control(faults=[{"match": {"operation": "openai.realtime"}, "fault": "rate_limit"}]).raise_for_status()
 
@@ -648,6 +660,38 @@ def test_a_refusal_ordered_once_leaves_the_second_attempt_alone(simulator: Any) 
     words = f"{WORDS} [[simulate:rate_limit times=1]]"
 
     assert [talk(simulator, words=words).seen[-1]["type"] for _ in range(2)] == ["error", "response.done"]
+
+
+@pytest.mark.parametrize(
+    ("orders", "code"),
+    [
+        ({"limits": [{"operation": "openai.realtime", "units": 0}]}, "rate_limit_exceeded"),
+        ({"balance_usd": "0"}, "insufficient_quota"),
+    ],
+    ids=["limit", "money"],
+)
+def test_a_response_beyond_a_limit_or_the_money_is_an_error_event(simulator: Any, orders: Json, code: str) -> None:
+    simulator.control(**orders).raise_for_status()
+
+    client = talk(simulator)
+
+    assert (client.seen[-1]["type"], client.seen[-1]["error"]["code"]) == ("error", code)
+    (line,) = simulator.ledger()
+    assert (line["charged"], line["usd"]) == (False, "0")
+
+
+@pytest.mark.parametrize("directive", ["never_finishes", "timeout_after_accept", "failed", "no_outputs"])
+def test_a_response_is_in_flight_until_it_ends_or_its_client_leaves(simulator: Any, directive: str) -> None:
+    async def ask_and_leave() -> None:
+        async with session(simulator) as client:
+            await client.send("conversation.item.create", item=message(f"{WORDS} [[simulate:{directive}]]"))
+            await client.send("response.create")
+            await client.until("response.created", "error")
+
+    asyncio.run(ask_and_leave())
+
+    (told,) = simulator.poll("/_simulator/load", lambda told: told["total"]["now"] == 0)[-1:]
+    assert (told["total"]["peak"], told["total"]["calls"]) == (1, 1)
 
 
 def test_a_rule_finds_the_words(simulator: Any) -> None:

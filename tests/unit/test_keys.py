@@ -63,32 +63,44 @@ def test_a_key_finds_its_tenant_until_it_is_revoked(store: Database) -> None:
         _, second = keys.create(session, "acme")
         keys.create(session, "other")
     with store.read() as session:
-        found = keys.tenant_of(session, key)
+        found = keys.find(session, key)
         assert found is not None
-        assert found.name == "acme"
-        assert keys.tenant_of(session, keys.make_key()) is None
+        assert session.get_one(Tenant, found.tenant_id).name == "acme"
+        assert not found.admin
+        assert keys.find(session, keys.make_key()) is None
         assert len(session.scalars(select(Tenant)).all()) == 2
     with store.transaction() as session:
         assert keys.revoke(session, row.id)
         assert not keys.revoke(session, row.id), "only once"
         assert not keys.revoke(session, "key_nobody")
     with store.read() as session:
-        assert keys.tenant_of(session, key) is None
-        assert keys.tenant_of(session, second) is not None, "the other key lives on"
+        assert keys.find(session, key) is None
+        assert keys.find(session, second) is not None, "the other key lives on"
 
 
 def test_the_bootstrap_key_is_the_default_tenants_and_stays_revoked(store: Database) -> None:
     keys.ensure_bootstrap(store, "a first key")
     keys.ensure_bootstrap(store, "a first key")
     with store.transaction() as session:
-        found = keys.tenant_of(session, "a first key")
+        found = keys.find(session, "a first key")
         assert found is not None
-        assert found.name == keys.DEFAULT_TENANT
+        assert session.get_one(Tenant, found.tenant_id).name == keys.DEFAULT_TENANT
         ((row, _),) = keys.every(session)
         keys.revoke(session, row.id)
     keys.ensure_bootstrap(store, "a first key")
     with store.read() as session:
-        assert keys.tenant_of(session, "a first key") is None
+        assert keys.find(session, "a first key") is None
+
+
+def test_the_bootstrap_key_is_an_admins_also_where_it_was_made_before_there_were_admins(store: Database) -> None:
+    with store.transaction() as session:
+        keys.create(session, keys.DEFAULT_TENANT, key="made long ago")
+        keys.create(session, "studio", admin=True)
+    for key in ("made long ago", "made now"):
+        keys.ensure_bootstrap(store, key)
+        with store.read() as session:
+            found = keys.find(session, key)
+        assert found is not None and found.admin, key
 
 
 def test_a_shared_secret_is_made_once_and_signs(store: Database) -> None:

@@ -192,3 +192,20 @@ def test_secrets_are_hidden_wherever_settings_are_shown(load: Environment) -> No
 def test_settings_do_not_change_under_way(load: Environment) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load().window = 3  # type: ignore[misc]
+
+
+def test_only_cometapi_is_asked_for_the_balance_of_its_keys(load: Environment) -> None:
+    assert load().balance_url == "https://query.cometapi.com/user/quota"
+    assert load(MEDIAMILL_UPSTREAM_URL="https://gateway.example").balance_url == ""
+    assert load(MEDIAMILL_BALANCE_URL="https://gateway.example/quota").balance_url == "https://gateway.example/quota"
+
+
+def test_the_balance_is_not_asked_for_where_it_is_said_so(load: Environment) -> None:
+    assert load(MEDIAMILL_BALANCE_URL="none").balance_url == ""
+
+
+def test_every_key_has_its_name(load: Environment) -> None:
+    assert load().named_keys() == {}
+    assert list(load(COMETAPI_KEY="sk-one").named_keys()) == ["default"]
+    named = load(MEDIAMILL_UPSTREAM_KEYS='{"films": {"key": "sk-two"}, "default": {"key": "sk-three"}}').named_keys()
+    assert {name: key.get_secret_value() for name, key in named.items()} == {"default": "sk-three", "films": "sk-two"}

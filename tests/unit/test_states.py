@@ -18,6 +18,7 @@ MATRIX = """
             queued      submitting  running     collecting  unknown     succeeded failed canceled expired
 claim       submitting  .           .           .           .           .         .      .        .
 requeue     .           queued      .           .           .           .         .      .        .
+fallback    queued      queued      queued      .           .           .         .      .        .
 accept      .           running     .           .           running     .         .      .        .
 receive     .           collecting  .           .           collecting  .         .      .        .
 lose        .           unknown     .           .           .           .         .      .        .
@@ -25,6 +26,7 @@ resubmit    .           .           .           .           queued      .       
 collect     .           .           collecting  .           .           .         .      .        .
 repoll      .           .           .           running     .           .         .      .        .
 finish      .           .           .           succeeded   .           .         .      .        .
+share       succeeded   .           .           .           .           .         .      .        .
 fail        failed      failed      failed      failed      failed      .         .      .        .
 cancel      canceled    canceled    canceled    canceled    canceled    .         .      .        .
 expire      expired     expired     expired     expired     expired     .         .      .        .
@@ -34,6 +36,7 @@ expire      expired     expired     expired     expired     expired     .       
 TOLD = {
     "claim": None,
     "requeue": None,
+    "fallback": None,
     "accept": "job.running",
     "receive": None,
     "lose": "job.unknown",
@@ -41,6 +44,7 @@ TOLD = {
     "collect": None,
     "repoll": None,
     "finish": "job.succeeded",
+    "share": "job.succeeded",
     "fail": "job.failed",
     "cancel": "job.canceled",
     "expire": "job.expired",

@@ -110,7 +110,9 @@ def test_what_is_allowed_is_accepted(more: dict[str, Any]) -> None:
         (GOOD | {"on_unknown": "guess"}, "on_unknown", "not_one_of"),
         (GOOD | {"custom_id": ""}, "custom_id", "too_short"),
         (GOOD | {"custom_id": "x" * 201}, "custom_id", "too_long"),
-        (GOOD | {"fallbacks": [{"operation": "x"}]}, "fallbacks", "fallbacks_unsupported"),
+        (GOOD | {"fallbacks": [{"operation": "x"}]}, "fallbacks[0].input", "missing_field"),
+        (GOOD | {"fallbacks": [{"operation": "x", "input": {}}]}, "fallbacks[0].operation", "unknown_operation"),
+        (GOOD | {"max_cost_usd": 0.1}, "max_cost_usd", "invalid"),
     ],
 )
 def test_what_is_not_allowed_is_named_by_its_field_and_a_stable_code(document: Any, loc: str, code: str | None) -> None:

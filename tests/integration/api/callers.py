@@ -14,6 +14,7 @@ from PIL import Image
 from sqlalchemy import insert
 from sqlmodel import Session
 
+from api_stub.afterwards import Afterwards
 from jobs.db import now
 from jobs.errors import JobError
 from jobs.ids import new_client_ref, new_id
@@ -46,6 +47,7 @@ class Served:
     url: str
     context: Context
     bootstrap_key: str
+    afterwards: Afterwards
     callers: list[Caller] = field(default_factory=list)
 
     def tenant(self, name: str = "") -> Caller:

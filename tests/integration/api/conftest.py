@@ -17,7 +17,7 @@ from api_stub.app import create_app
 from jobs.life import Hint
 from jobs.settings import Settings
 from workers import dispatch
-from workers.context import open_context
+from workers.context import Context, open_context
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +36,14 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             "bootstrap_key": bootstrap,
         }
         context = open_context(Settings(_env_file=None, database_url=database_url, **(chosen | settings)))  # type: ignore[call-arg]
-        config = uvicorn.Config(create_app(context), port=port, ws="none", log_level="error", timeout_graceful_shutdown=5)
+        app = create_app(context)
+        config = uvicorn.Config(app, port=port, ws="none", log_level="error", timeout_graceful_shutdown=5)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, name="uvicorn")
         thread.start()
         servers.eventually(lambda: server.started, what="uvicorn listening")
 
-        running = Served(f"http://127.0.0.1:{port}", context, bootstrap)
+        running = Served(f"http://127.0.0.1:{port}", context, bootstrap, app.state.face.afterwards)
 
         def stop() -> None:
             server.should_exit = True
@@ -114,8 +115,9 @@ def delivered(monkeypatch: pytest.MonkeyPatch) -> list[Hint]:
 
 
 @pytest.fixture
-def nudged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Modalities that were nudged."""
-    seen: list[str] = []
-    monkeypatch.setattr(dispatch, "nudge", lambda _context, modalities: seen.extend(modalities))
+def nudged(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[Context]:
+    """Nudges of the dispatcher, which starts nothing."""
+    servers.eventually(lambda: not served.afterwards._nudging, what="the end of what earlier tests began")
+    seen: list[Context] = []
+    monkeypatch.setattr(dispatch, "nudge", seen.append)
     return seen

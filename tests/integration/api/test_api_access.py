@@ -42,7 +42,7 @@ def test_a_request_without_a_good_key_is_refused(served: Served, headers: Any, c
 
 def test_a_malformed_key_is_refused_without_asking_the_database(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(keys, "tenant_of", lambda _session, key: asked.append(key))
+    monkeypatch.setattr(keys, "find", lambda _session, key: asked.append(key))
 
     problem(get(served, headers={"authorization": "Bearer mm_live_typo_12345678"}), 401, "invalid_api_key")
     assert asked == []

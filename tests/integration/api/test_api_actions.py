@@ -13,6 +13,7 @@ from sqlmodel import select
 
 from jobs.life import Hint
 from jobs.models import Attempt, Job
+from workers.context import Context
 
 Json = dict[str, Any]
 HOOKED = {"callback_url": "https://example.com/hook"}
@@ -60,7 +61,7 @@ def test_history_names_each_move_and_who_made_it(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("ending", ["fail", "cancel", "expire"])
-def test_a_job_that_ended_badly_is_retried_by_a_new_one(caller: Caller, ending: str, nudged: list[str]) -> None:
+def test_a_job_that_ended_badly_is_retried_by_a_new_one(caller: Caller, ending: str, nudged: list[Context]) -> None:
     old = caller.submit(VIDEO | HOOKED | {"metadata": {"k": "v"}, "priority": 5, "custom_id": "c", "deadline_s": 60})["id"]
     caller.fail(old) if ending == "fail" else caller.move(old, ending)
 
@@ -72,7 +73,7 @@ def test_a_job_that_ended_badly_is_retried_by_a_new_one(caller: Caller, ending: 
     same = ("operation", "input", "metadata", "priority", "custom_id", "callback_url", "events")
     assert [new[name] for name in same] == [caller.job(old)[name] for name in same]
     assert new["deadline_at"] is not None
-    servers.eventually(lambda: nudged.count("video") == 2, what="the nudges")
+    servers.eventually(lambda: len(nudged) == 2, what="the nudges")
 
 
 def test_a_job_that_is_on_its_way_or_succeeded_is_not_retried(caller: Caller) -> None:
@@ -135,7 +136,7 @@ def test_there_is_nothing_to_fetch_where_nothing_was_accepted(caller: Caller) ->
 # Resolve ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_job_may_be_sent_again(caller: Caller, nudged: list[str]) -> None:
+def test_an_unknown_job_may_be_sent_again(caller: Caller, nudged: list[Context]) -> None:
     job = caller.submit(VIDEO)["id"]
     caller.lose(job)
 
@@ -146,7 +147,7 @@ def test_an_unknown_job_may_be_sent_again(caller: Caller, nudged: list[str]) -> 
     assert (made.due_at is not None, made.released_at) == (True, None)
     last = caller.http.get(f"/v1/jobs/{job}/events").json()["data"][-1]
     assert (last["move"], last["actor"]) == ("resubmit", f"api:{caller.tenant_id}")
-    servers.eventually(lambda: nudged.count("video") == 2, what="the nudge")
+    servers.eventually(lambda: len(nudged) == 2, what="the nudge")
 
 
 def test_an_unknown_job_may_be_given_up(caller: Caller) -> None:

@@ -11,6 +11,10 @@ import pytest
 import servers
 from callers import SPEECH, VIDEO, Caller, Served, problem
 
+from jobs.db import now
+from jobs.queries import batches
+from workers.context import Context
+
 Json = dict[str, Any]
 NDJSON = {"content-type": "application/x-ndjson"}
 JSON = {"content-type": "application/json"}
@@ -24,7 +28,7 @@ def no_jobs(caller: Caller) -> bool:
     return caller.http.get("/v1/jobs").json()["data"] == [] and caller.http.get("/v1/batches").json()["data"] == []
 
 
-def test_a_batch_of_lines_is_accepted_and_counted(caller: Caller, nudged: list[str]) -> None:
+def test_a_batch_of_lines_is_accepted_and_counted(caller: Caller, nudged: list[Context]) -> None:
     body = b"\n" + lines(SPEECH | {"custom_id": "a"}, VIDEO | {"custom_id": "b"}) + b"\r\n\r\n  \n"
 
     answer = caller.http.post(
@@ -38,7 +42,7 @@ def test_a_batch_of_lines_is_accepted_and_counted(caller: Caller, nudged: list[s
     assert caller.http.get(f"/v1/batches/{batch['id']}").json() == batch
     assert caller.http.get("/v1/batches").json()["data"] == [batch]
     assert {job["custom_id"] for job in caller.http.get(f"/v1/jobs?batch_id={batch['id']}").json()["data"]} == {"a", "b"}
-    servers.eventually(lambda: sorted(nudged) == ["audio", "video"], what="the nudges")
+    servers.eventually(lambda: len(nudged) == 1, what="the nudge")
 
 
 def test_a_batch_as_json_is_the_same(caller: Caller) -> None:
@@ -263,9 +267,9 @@ def test_a_canceled_batch_ends_all_its_jobs_and_is_told_of_once(caller: Caller) 
     caller.succeed(some[0])
     caller.send(some[1])
 
-    answer = caller.http.post(f"/v1/batches/{batch}/cancel")
+    answer = caller.http.post(f"/v1/batches/{batch}/cancel?include=running")
 
-    assert answer.status_code == 202
+    assert (answer.status_code, answer.json()["left_running"]) == (202, 0)
     ended = servers.eventually(
         lambda: caller.http.get(f"/v1/batches/{batch}").json(), lambda shown: shown["finished_at"] is not None, "the batch over"
     )
@@ -274,6 +278,40 @@ def test_a_canceled_batch_ends_all_its_jobs_and_is_told_of_once(caller: Caller) 
     told = caller.http.get("/v1/events?types=batch.completed").json()["data"]
     assert [one["data"]["id"] for one in told] == [batch]
     problem(caller.http.post(f"/v1/batches/{batch}/cancel"), 409, "already_final")
+
+
+def test_a_canceled_batch_lets_finish_what_runs_unless_that_is_asked_for(caller: Caller) -> None:
+    batch = caller.http.post("/v1/batches", content=lines(*[SPEECH] * 3), headers=NDJSON).json()["id"]
+    under_way, known, _ = [job["id"] for job in caller.http.get(f"/v1/jobs?batch_id={batch}").json()["data"]]
+    caller.answer(under_way)
+    caller.lose(known)
+
+    answer = caller.http.post(f"/v1/batches/{batch}/cancel")
+
+    assert answer.status_code == 202
+    assert (answer.json()["status"], answer.json()["left_running"], answer.json()["counts"]["canceled"]) == ("running", 2, 1)
+    assert answer.json()["canceled_at"]
+    with caller.context.database.read() as session:
+        assert batches.canceled_unfinished(session, 100) == [], "what runs is no work for the tick"
+    caller.finish(under_way, b"bytes")
+    assert caller.job(under_way)["status"] == "succeeded"
+
+    again = caller.http.post(f"/v1/batches/{batch}/cancel?include=running")
+
+    assert (again.status_code, again.json()["status"], again.json()["left_running"]) == (202, "canceled", 0)
+    assert (again.json()["counts"]["succeeded"], again.json()["counts"]["canceled"]) == (1, 2)
+    problem(caller.http.post(f"/v1/batches/{batch}/cancel?include=everything"), 422, "not_one_of")
+
+
+def test_what_comes_back_to_wait_in_a_canceled_batch_is_ended_by_the_tick(caller: Caller) -> None:
+    batch = caller.http.post("/v1/batches", json={"jobs": [SPEECH]}).json()["id"]
+    (job,) = caller.http.get(f"/v1/jobs?batch_id={batch}").json()["data"]
+    caller.send(job["id"])
+    caller.http.post(f"/v1/batches/{batch}/cancel")
+    caller.move(job["id"], "requeue", due_at=now())
+
+    with caller.context.database.read() as session:
+        assert batches.canceled_unfinished(session, 100) == [batch]
 
 
 def test_a_batch_too_large_for_one_answer_goes_on_being_canceled(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -279,6 +279,7 @@ def test_a_job_ends_early_because_its_provider_called(
     caller, context = beside_simulator.tenant(), beside_simulator.context
     upstream.control(latency={"video": 0.5})
     job_id = caller.submit(document)["id"]
+    eventually(lambda: row(context, job_id).reserved, what="the hand-over after the answer")
     submit.submit(context, job_id, row(context, job_id).fence)
     assert row(context, job_id).status == "running", row(context, job_id).error
     # Its own next look is an hour away, whatever happens.

@@ -11,14 +11,18 @@ from typing import Any
 import pytest
 import servers
 from callers import SPEECH, VIDEO, Caller, Served, problem
+from sqlalchemy import update
+from sqlmodel import col
 
 from api_stub.afterwards import Afterwards
+from jobs.models import Job
 from jobs.states import JobState
+from workers.context import Context
 
 Json = dict[str, Any]
 
 
-def test_a_job_is_accepted_and_looks_as_the_contract_says(caller: Caller, nudged: list[str]) -> None:
+def test_a_job_is_accepted_and_looks_as_the_contract_says(caller: Caller, nudged: list[Context]) -> None:
     answer = caller.http.post("/v1/jobs", json=VIDEO | {"metadata": {"k": "v"}, "priority": 3})
 
     job = answer.json()
@@ -34,38 +38,73 @@ def test_a_job_is_accepted_and_looks_as_the_contract_says(caller: Caller, nudged
     assert (job["metadata"], job["priority"], job["input"]) == ({"k": "v"}, 3, VIDEO["input"])
     assert (job["progress"], job["started_at"], job["finished_at"], job["retry_of"], job["error"]) == (None,) * 5
     assert job["upstream"] == {"task_id": None, "status": None}
-    assert job["cost"] == {"estimated_usd": None, "actual_usd": None}
+    assert job["cost"] == {"estimated_usd": None, "kind": None, "actual_usd": None, "max_usd": None}
+    assert (job["start_by"], job["fallbacks"], job["served_by"], job["shared_from"]) == (None,) * 4
     assert job["artifacts"] == []
-    assert caller.job(job["id"]) == job
-    servers.eventually(lambda: nudged == ["video"], what="the nudge after the answer")
+    found = caller.job(job["id"])
+    queue = found.pop("queue")
+    assert found == job
+    assert (queue.keys(), queue["position"]) == ({"position", "starts_by_p50", "starts_by_p90", "waiting_for"}, 1)
+    servers.eventually(lambda: len(nudged) == 1, what="the nudge after the answer")
 
 
 def test_many_submits_cost_at_most_one_release_running_and_one_waiting(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    releases: list[str] = []
+    releases: list[Context] = []
     go_on = threading.Event()
 
-    def slow_nudge(_context: Any, modalities: list[str]) -> None:
-        releases.extend(modalities)
+    def slow_nudge(context: Context) -> None:
+        releases.append(context)
         go_on.wait(10)
 
     monkeypatch.setattr("workers.dispatch.nudge", slow_nudge)
     afterwards = Afterwards(served.context)
     for _ in range(5):
-        afterwards.nudge(["video"])
-    afterwards.nudge(["audio"])
-    servers.eventually(lambda: len(releases) == 2, what="one release a modality")
+        afterwards.nudge()
+    servers.eventually(lambda: len(releases) == 1, what="the first release")
 
     go_on.set()
     afterwards.close()
 
-    assert sorted(releases) == ["audio", "video", "video"]
+    assert len(releases) == 2
 
 
 def test_a_dry_run_says_what_the_job_would_cost(caller: Caller) -> None:
     given = {"model": "tts-1", "voice": "alloy", "input": "x" * 1000}
     cost = caller.http.post("/v1/jobs?dry_run=true", json={"operation": "openai.speech", "input": given}).json()["cost"]
     # 15 USD for a million characters, of which the gateway takes four fifths.
-    assert (cost["estimated_usd"], cost["kind"]) == ("0.012000", "exact")
+    assert (cost["estimated_usd"], cost["kind"]) == ("0.012", "exact")
+
+
+def test_a_job_keeps_what_it_was_quoted_what_it_may_cost_and_when_it_may_start(caller: Caller) -> None:
+    started_by = "2030-01-01T00:00:00Z"
+    other = {"operation": "openai.speech", "input": SPEECH["input"] | {"voice": "echo"}}
+    job = caller.submit(SPEECH | {"max_cost_usd": "0.5", "start_by": started_by, "fallbacks": [other]})
+
+    assert job["cost"] == {"estimated_usd": "0.00024", "kind": "exact", "actual_usd": None, "max_usd": "0.50"}
+    assert (job["start_by"], job["fallbacks"], job["served_by"]) == ("2030-01-01T00:00:00.000000Z", [other], None)
+    found = caller.job(job["id"])
+    assert found.pop("queue") is not None
+    assert found == job
+
+
+def test_a_job_served_by_a_fallback_shows_what_was_asked_and_what_served_it(caller: Caller) -> None:
+    other = {"operation": "openai.speech", "input": SPEECH["input"] | {"voice": "echo"}}
+    job = caller.submit(SPEECH | {"fallbacks": [other], "max_cost_usd": "1"})
+    # As the dispatcher does when it takes one.
+    asked = {"operation": "openai.speech", "provider": "openai", "input": SPEECH["input"]}
+    with caller.context.database.transaction() as session:
+        session.execute(
+            update(Job).where(col(Job.id) == job["id"]).values(asked=asked, fallback=1, provider="elsewhere", input=other["input"])
+        )
+    caller.fail(job["id"])
+
+    found = caller.job(job["id"])
+    assert (found["operation"], found["provider"], found["input"]) == ("openai.speech", "openai", SPEECH["input"])
+    assert found["served_by"] == {"operation": "openai.speech", "provider": "elsewhere", "fallback": 1}
+
+    again = caller.http.post(f"/v1/jobs/{job['id']}/retry").json()
+    assert (again["input"], again["served_by"], again["fallbacks"]) == (SPEECH["input"], None, [other])
+    assert again["cost"]["max_usd"] == "1.00"
 
 
 def test_a_price_that_nobody_tells_is_null_with_a_reason(caller: Caller) -> None:

@@ -6,7 +6,6 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,27 +60,6 @@ def test_all_examples_together_are_a_batch_that_is_accepted(caller: Caller) -> N
     assert answer.status_code == 202, answer.text
 
 
-def test_usage_counts_jobs_and_does_not_make_up_a_cost(caller: Caller) -> None:
-    caller.submit(SPEECH)
-    failed = caller.submit(VIDEO)["id"]
-    caller.fail(failed)
-    today = datetime.now(UTC).strftime("%Y-%m-%d")
-
-    by_operation = caller.http.get("/v1/usage").json()
-    by_day = caller.http.get("/v1/usage?group_by=day").json()
-    by_status = caller.http.get("/v1/usage?group_by=status").json()
-
-    assert by_operation["data"] == [
-        {"operation": "kling.text_to_video", "jobs": 1, "by_status": {"failed": 1}, "cost_usd": None},
-        {"operation": "openai.speech", "jobs": 1, "by_status": {"queued": 1}, "cost_usd": None},
-    ]
-    assert by_operation["total"] == {"jobs": 2, "cost_usd": None}
-    assert [(one["day"], one["jobs"]) for one in by_day["data"]] == [(today, 2)]
-    assert {one["status"]: one["jobs"] for one in by_status["data"]} == {"failed": 1, "queued": 1}
-    assert caller.http.get("/v1/usage?from=2020-01-01T00:00:00Z&to=2020-02-01T00:00:00Z").json()["data"] == []
-    problem(caller.http.get("/v1/usage?group_by=moon"), 422, "not_one_of")
-
-
 def test_health_needs_no_key(served: Served) -> None:
     assert get(f"{served.url}/healthz").json() == {"status": "ok"}
     ready = get(f"{served.url}/readyz")
@@ -131,7 +109,7 @@ def test_the_examples_of_the_description_are_what_the_api_answers(caller: Caller
     caller.succeed(job)
     shown = caller.job(job)
     # FastAPI leaves out what is null in an example.
-    assert example("/v1/jobs/{job_id}", "get", "200").keys() <= shown.keys() == documents.JOB.keys()
+    assert example("/v1/jobs/{job_id}", "get", "200").keys() <= shown.keys() == documents.JOB.keys() | {"queue"}
     assert documents.JOB["artifacts"][0].keys() == shown["artifacts"][0].keys()
     batch = caller.http.post("/v1/batches", json={"jobs": [SPEECH]}).json()
     assert example("/v1/batches", "post", "202").keys() <= batch.keys() == documents.BATCH.keys()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from callers import SPEECH, Caller, Json, put
+from callers import SPEECH, VIDEO, Caller, Json, put
 
 from api_stub.cli import main
 from workers import finish
@@ -29,7 +29,7 @@ Command = Callable[..., Said]
 
 @pytest.fixture
 def mediamill(caller: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs `mediamill batches …` in this process, in an empty folder, as the caller."""
+    """Runs `mediamill batches …` (or `submit …`) in this process, in an empty folder, as the caller."""
     for name in list(os.environ):
         if name.upper().startswith(("MEDIAMILL_", "COMETAPI_")):
             monkeypatch.delenv(name)
@@ -38,7 +38,7 @@ def mediamill(caller: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setenv("MEDIAMILL_BOOTSTRAP_KEY", caller.key)
 
     def run(*words: str) -> Said:
-        code = main(["batches", *words])
+        code = main([*words] if words[0] == "submit" else ["batches", *words])
         captured = capsys.readouterr()
         return Said(code, captured.out, captured.err)
 
@@ -210,3 +210,49 @@ def test_an_unknown_batch_leaves_nothing(mediamill: Command, tmp_path: Path) -> 
         said = mediamill(*words)
         assert said.code == 1 and "there is no such batch" in said.err
     assert list(tmp_path.iterdir()) == []
+
+
+# Cancel, and what it would cost -------------------------------------------------------------------------------------------
+
+
+def test_cancel_lets_finish_what_runs_and_says_how_to_end_it(caller: Caller, mediamill: Command) -> None:
+    batch, jobs = submit(caller, "under-way", "waits")
+    caller.send(jobs["under-way"])
+
+    said = mediamill("cancel", batch)
+
+    assert said.code == 0
+    assert f"1 job runs and is let finish: `mediamill batches cancel {batch} --running` ends that too" in said.err
+    assert shown(caller, batch)["counts"]["running"] == 1
+    ended = mediamill("cancel", batch, "--running", "--json")
+    assert (ended.code, json.loads(ended.out)["status"]) == (0, "canceled")
+
+
+def test_a_dry_run_prints_what_a_file_of_jobs_would_cost(caller: Caller, mediamill: Command, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text("\n".join(json.dumps(job) for job in (SPEECH, SPEECH, SPEECH, VIDEO)))
+
+    said = mediamill("submit", str(file), "--dry-run", "--coalesce")
+
+    assert said.code == 0, said
+    table = " ".join(said.out.split())
+    assert "openai.speech 1 0.00024 USD exact" in table
+    assert "kling.text_to_video 1 unknown no price is known" in table
+    assert "(line 4)" in table
+    assert "shared 2 have what an equal one makes, and cost nothing" in table
+    assert "cost 0.00024 USD and 1 of unknown price" in table
+    assert json.loads(mediamill("submit", str(file), "--dry-run", "--json").out)["estimated_usd"] == "0.00072"
+    assert caller.http.get("/v1/jobs").json()["data"] == []
+
+
+def test_a_file_is_submitted_with_a_cap_and_sharing(caller: Caller, mediamill: Command, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text("\n".join([json.dumps(SPEECH)] * 2))
+
+    refused = mediamill("submit", str(file), "--max-cost", "0.00024")
+    assert (refused.code, "over_cap" in refused.err) == (2, True)
+    batch = json.loads(mediamill("submit", str(file), "--max-cost", "0.00024", "--reuse-within", "60", "--json").out)
+
+    assert batch["max_cost_usd"] == "0.00024"
+    jobs = [json.loads(line) for line in caller.http.get(f"/v1/batches/{batch['id']}/results").text.splitlines()]
+    assert [job["shared_from"] for job in jobs] == [None, jobs[0]["id"]]

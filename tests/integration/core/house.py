@@ -6,13 +6,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, select, update
 from sqlmodel import Session, SQLModel, col
 
-from jobs.db import Database, after
+from jobs.db import Database, after, now
 from jobs.ids import new_id
 from jobs.life import Life, Moved
-from jobs.models import Batch, Delivery, Event, Job, Tenant, Transition
+from jobs.models import Batch, Delivery, Event, Gate, Job, Pause, Tenant, Transition
+from jobs.settings import DEFAULT_KEY
+from jobs.states import JobState
 from jobs.view import Links
 
 T = TypeVar("T")
@@ -41,6 +43,8 @@ def job_row(tenant_id: str, **values: Any) -> dict[str, Any]:
         "input": {"prompt": "a"},
         "meta": {},
         "due_at": after(-1),
+        # Were its priority a head start.
+        "rank_at": after(-60.0 * values.get("priority", 0)),
         **values,
     }
 
@@ -95,6 +99,24 @@ def claim(database: Database, job_id: str, fence: int, owner: str = "worker") ->
         return LIFE.move(
             session, job_id, "claim", actor=owner, if_fence=fence, lease_owner=owner, due_at=after(60), fence=Job.fence + 1
         )
+
+
+def hand_over(database: Database, job_id: str) -> bool:
+    """As the dispatcher hands it over when its turn has come and whatever its provider asked for has passed.
+
+    False when it is not to be started: its key is paused.
+    """
+    with database.transaction() as session:
+        if session.scalars(select(Pause)).first() is not None:
+            return False
+        session.execute(update(Gate).values(closed_until=None))
+        in_doubt = exists().where(col(Gate.provider) == col(Job.provider))
+        session.execute(
+            update(Job)
+            .where(col(Job.id) == job_id, col(Job.status) == JobState.QUEUED, col(Job.released_at).is_(None))
+            .values(released_at=now(), reserved=True, key_name=DEFAULT_KEY, probe=in_doubt)
+        )
+    return True
 
 
 def let_time_pass(database: Database, job_id: str) -> None:

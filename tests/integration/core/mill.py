@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import servers
-from house import let_time_pass, let_time_pass_for_all, rows_of, tenant, the_job
+from house import hand_over, let_time_pass, let_time_pass_for_all, rows_of, tenant, the_job
 from sqlalchemy import select
 from sqlmodel import col
 
@@ -63,7 +63,11 @@ class Mill:
 
     # Steps ----------------------------------------------------------------------------------------------------------------
 
+    def hand_over(self, job_id: str) -> bool:
+        return hand_over(self.database, job_id)
+
     def submit(self, job_id: str) -> Job:
+        self.hand_over(job_id)
         submit.submit(self.context, job_id, self.job(job_id).fence)
         return self.job(job_id)
 
@@ -98,11 +102,11 @@ class Mill:
         let_time_pass(self.database, job_id)
 
     def run(self, job_id: str) -> Job:
-        """Step after step as the queues would call them, no waiting, until it is final or waits for a person."""
+        """Step after step as the queues would call them, no waiting, until it is final, or waits for a person or for a key."""
         for _ in range(_MOST_ROUNDS):
             job = self.job(job_id)
             match JobState(job.status):
-                case JobState.QUEUED:
+                case JobState.QUEUED if self.hand_over(job_id):
                     self.submit(job_id)
                 case JobState.RUNNING:
                     self.poll_until(job_id)

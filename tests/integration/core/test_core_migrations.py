@@ -144,7 +144,7 @@ def test_going_back_starts_what_waited(old: Database) -> None:
 def test_the_dispatcher_finds_the_backlog_without_a_look_at_what_waits(fresh_database_url: Callable[[str], str], kind: str) -> None:
     """Thousands of jobs may wait for others: an index that holds them would be walked through at every release."""
     database = Database(fresh_database_url(kind))
-    statement = select(col(Job.id)).where(schedule._in_backlog(), col(Job.modality) == "video", col(Job.tenant_id) == "ten_x")
+    statement = select(col(Job.id)).where(schedule.waits(), col(Job.modality) == "video", col(Job.tenant_id) == "ten_x")
     with database.engine.connect() as connection:
         asked = statement.order_by(col(Job.priority).desc(), col(Job.id)).limit(5).compile(connection)
         if kind == "sqlite":

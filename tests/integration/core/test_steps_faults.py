@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import pytest
-from house import claim, events_of, history_of, let_time_pass, move
+from house import claim, events_of, history_of, let_time_pass, move, rows_of
 from mill import Mill
 from servers import eventually
 from sqlalchemy import update
@@ -21,9 +21,9 @@ from sqlmodel import col
 from jobs.db import after
 from jobs.errors import JobError
 from jobs.ids import new_client_ref, new_id
-from jobs.models import InputFile, Job
-from jobs.queries import attempts, schedule
-from workers import poll, submit
+from jobs.models import Gate, InputFile, Job, Pause, Transition
+from jobs.queries import attempts, pauses, schedule
+from workers import dispatch, poll, submit
 
 KLING, SUNO, IMAGE, DALLE, SPEECH, CHAT, REPLICATE = "kling", "suno", "image", "dall-e", "speech", "chat", "replicate"
 
@@ -83,6 +83,10 @@ def refused(code: str, calls: int = 1) -> End:
     return End("failed", code, False, calls, 0)
 
 
+#: Our key was refused, not the job: it waits, and the key is paused.
+WAITS_FOR_A_KEY = End("queued", None, False, 1, 0)
+
+
 def failed(code: str) -> End:
     """The task ran: it may well be on the bill, whatever came of it."""
     return End("failed", code, True, 1, 1)
@@ -94,12 +98,13 @@ TABLE: dict[str, dict[str, End]] = {
     "unavailable times=2": dict.fromkeys((KLING, SUNO, IMAGE, CHAT), replace(GOOD, calls=3)),
     # Refused for the moment, again and again.
     "unavailable": dict.fromkeys((KLING, SUNO, IMAGE), refused("upstream_unavailable", calls=10)),
+    # The key is refused, or its account.
+    "bad_key": dict.fromkeys((KLING, SUNO, IMAGE, SPEECH, REPLICATE), WAITS_FOR_A_KEY),
+    "no_money": dict.fromkeys((KLING, SUNO, IMAGE, CHAT), WAITS_FOR_A_KEY),
+    "rate_limit code=1101": {KLING: WAITS_FOR_A_KEY},
     # Refused for good.
-    "bad_key": dict.fromkeys((KLING, SUNO, IMAGE, SPEECH, REPLICATE), refused("upstream_auth")),
-    "no_money": dict.fromkeys((KLING, SUNO, IMAGE, CHAT), refused("upstream_payment")),
     "invalid": dict.fromkeys((KLING, SUNO, IMAGE, SPEECH), refused("invalid_input")),
     "invalid code=1301": {KLING: refused("content_rejected")},
-    "rate_limit code=1101": {KLING: refused("upstream_payment")},
     # Broken before it was taken: the gateway did nothing, but nobody here can know.
     "server_error": dict.fromkeys((KLING, SUNO, IMAGE, SPEECH, CHAT, REPLICATE), HELD_FOR_NOTHING),
     "html": dict.fromkeys((KLING, SUNO, IMAGE, SPEECH, CHAT), HELD_FOR_NOTHING),
@@ -180,27 +185,69 @@ def test_a_rate_limit_never_ends_a_job_however_long_it_lasts(mill: Mill, what: s
     assert (mill.calls, mill.charged) == (13, 0)
 
 
+@pytest.mark.parametrize(
+    ("fault", "scope"),
+    [
+        ("bad_key", "key:default"),
+        ("no_money", "key:default"),
+        ("no_money code=insufficient_quota", "key:default"),
+        # The vendor's own account for this; others may do as they did.
+        ("rate_limit code=1101", "key:default operation:kling.text_to_video"),
+    ],
+)
+def test_a_key_that_is_refused_is_paused_for_what_it_was_refused(mill: Mill, fault: str, scope: str) -> None:
+    mill.run(ordered(mill, KLING, fault))
+    (pause,) = rows_of(mill.database, Pause)
+    assert (pause.scope, pause.automatic) == (scope, True)
+    assert 590 < (pause.probe_at - mill.clock()).total_seconds() <= 600
+
+
+def test_a_job_that_met_a_busy_provider_waits_for_a_key_all_the_same(mill: Mill) -> None:
+    job_id = ordered(mill, KLING, "unavailable times=5")
+    for _ in range(5):
+        assert mill.submit(job_id).status == "queued"
+    mill.upstream.control(faults=[{"fault": "bad_key"}])
+    assert mill.run(job_id).status == "queued"
+    (pause,) = rows_of(mill.database, Pause)
+    assert pause.scope == "key:default"
+
+
+def test_a_job_that_tries_a_key_is_not_called_where_a_person_has_paused_it_meanwhile(mill: Mill) -> None:
+    job_id = mill.accept(*ask(KLING, ""))
+    with mill.database.transaction() as session:
+        pauses.put(session, "key", "default", reason="refused", actor="worker", automatic=True, probe_at=after(-1))
+    assert [ticket.job_id for ticket in dispatch.release(mill.context).tickets] == [job_id]
+    assert mill.job(job_id).probe
+    with mill.database.transaction() as session:
+        pauses.put(session, "tenant", mill.tenant_id, reason="holidays", actor="a person")
+
+    submit.submit(mill.context, job_id, 0)
+
+    assert (mill.job(job_id).status, mill.job(job_id).reserved, mill.calls) == ("queued", False, 0)
+    assert rows_of(mill.database, Transition)[-1].reason == f"tenant {mill.tenant_id} is paused: holidays"
+
+
 def test_a_rate_limit_that_lasts_is_asked_about_less_and_less_often(mill: Mill) -> None:
     job_id = ordered(mill, KLING, "rate_limit")
     waits = []
     for _ in range(9):
         began = mill.clock()
-        due_at = mill.submit(job_id).due_at
-        assert due_at is not None
-        waits.append((due_at - began).total_seconds())
-    # Full jitter under 1, 2, 4 … 60 s: the sum of the last ones alone exceeds what nine first waits could reach.
-    assert sum(waits[5:]) > sum(waits[:2])
-    assert max(waits) > 2
+        assert mill.submit(job_id).status == "queued"
+        (gate,) = rows_of(mill.database, Gate)
+        waits.append((gate.closed_until - began).total_seconds())
+    # A second, two, four … a minute, each up to a quarter less.
+    assert waits[0] < 1.5
+    assert all(wait > 40 for wait in waits[6:])
+    assert max(waits) < 61
 
 
 def test_the_providers_wait_is_kept(mill: Mill) -> None:
     job_id = ordered(mill, KLING, "rate_limit retry_after=600")
     mill.submit(job_id)
     mill.tick()
-    job = mill.job(job_id)
-    assert job.due_at is not None
-    assert job.released_at is None, "not before the provider's time"
-    assert (job.due_at - job.created_at).total_seconds() > 590
+    assert mill.job(job_id).released_at is None, "not before the provider's time"
+    (gate,) = rows_of(mill.database, Gate)
+    assert (gate.closed_until - mill.job(job_id).created_at).total_seconds() > 590
 
 
 def test_an_error_in_a_good_answer_is_a_failure_and_nothing_is_stored(mill: Mill) -> None:
@@ -223,6 +270,7 @@ def test_a_gateway_that_is_not_there_costs_nothing_and_ends_the_job_after_some_t
     away = replace(mill.context, settings=mill.context.settings.model_copy(update={"upstream_url": "http://127.0.0.1:9"}))
     job_id = mill.accept("kling.text_to_video")
     for _ in range(10):
+        mill.hand_over(job_id)
         submit.submit(away, job_id, mill.job(job_id).fence)
     away.leases.close()
     away.loop.run(away.calls.aclose())
@@ -318,11 +366,12 @@ def test_on_unknown_retry_sends_it_only_once_more(mill: Mill, what: str) -> None
 
 def _die_after_the_intent(mill: Mill, job_id: str) -> None:
     """As `submit` begins, and no further."""
+    mill.hand_over(job_id)
     claimed = claim(mill.database, job_id, 0, "dead")
     assert claimed is not None
     attempt_id = new_id("att")
     with mill.database.transaction() as session:
-        assert schedule.touch(session, job_id, claimed.job.fence, attempt_id=attempt_id, attempts=Job.attempts + 1)
+        assert schedule.touch(session, job_id, claimed.job.fence, attempt_id=attempt_id, attempts=Job.attempts + 1, reserved=False)
         attempts.begin(session, attempt_id, claimed.job, new_client_ref())
 
 
@@ -446,6 +495,7 @@ def test_a_worker_that_slept_through_its_lease_before_its_intent_does_not_pay_as
     """Two workers, one job, one paid call: the first one stood still between claim and intent, and was given up."""
     given = {"model": "doubao-seedream-4-0-250828", "prompt": "a boat", "size": "1K", "image": {"file": _uploaded(mill)}}
     job_id = mill.accept("seedream.image_generation", given)
+    mill.hand_over(job_id)
     stalling = _StallingStore(mill.context.store)
     sleeper = threading.Thread(target=submit.submit, args=(replace(mill.context, store=stalling), job_id, 0))
     sleeper.start()
@@ -465,6 +515,7 @@ def test_a_worker_that_slept_through_its_lease_before_its_intent_does_not_pay_as
 
 def test_an_answer_that_comes_after_its_worker_was_given_up_is_taken_all_the_same(mill: Mill) -> None:
     job_id = mill.accept(*ask(CHAT, ""))
+    mill.hand_over(job_id)
     stalling = _StallingStore(mill.context.store)
     sleeper = threading.Thread(target=submit.submit, args=(replace(mill.context, store=stalling), job_id, 0))
     sleeper.start()
@@ -483,6 +534,7 @@ def test_a_worker_that_is_alive_keeps_its_lease_however_long_the_call_takes(shor
     mill = short_lease_mill
     mill.upstream.control(latency={"text": 2.5})  # two and a half leases
     job_id = mill.accept(*ask(CHAT, ""))
+    mill.hand_over(job_id)
     worker = threading.Thread(target=submit.submit, args=(mill.context, job_id, 0))
     worker.start()
     seen = set()
@@ -515,6 +567,7 @@ def test_a_job_that_kills_its_workers_is_set_aside(mill: Mill) -> None:
 
 def test_a_message_that_comes_twice_makes_one_call(mill: Mill) -> None:
     job_id = mill.accept(*ask(KLING, ""))
+    mill.hand_over(job_id)
     threads = [threading.Thread(target=submit.submit, args=(mill.context, job_id, 0)) for _ in range(5)]
     for thread in threads:
         thread.start()
@@ -550,6 +603,7 @@ def test_a_job_that_was_canceled_before_its_turn_is_never_paid_for(mill: Mill) -
 def test_a_job_that_was_canceled_while_it_was_being_submitted_remembers_the_task_it_paid_for(impatient_mill: Mill) -> None:
     mill = impatient_mill
     job_id = ordered(mill, SUNO, "timeout_after_accept delay=0.5")
+    mill.hand_over(job_id)
     submitting = threading.Thread(target=submit.submit, args=(mill.context, job_id, 0))
     submitting.start()
     eventually(lambda: mill.calls, what="the call")
@@ -568,7 +622,7 @@ def test_a_job_past_its_deadline_expires_and_says_whether_it_may_have_cost(mill:
     mill.tick()
     assert mill.job(job_id).status != "expired"
     with mill.database.transaction() as session:
-        session.execute(update(Job).where(col(Job.id) == job_id).values(deadline_at=after(-1)))
+        session.execute(update(Job).where(col(Job.id) == job_id).values(expire_at=after(-1)))
 
     mill.tick()
 

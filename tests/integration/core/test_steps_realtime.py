@@ -12,15 +12,18 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from house import events_of, history_of
+from house import events_of, history_of, rows_of
 from mill import Mill
 from offers import PNG, Offer, data_uri, upload
 from pydantic import SecretStr
 from speaker import SPOKEN, WORDS, Act, Speaker, breaks, closes, mp3, refusal, say, sends, speaker
+from sqlmodel import col
 
 from jobs import catalogue
 from jobs.catalogue import samples
-from jobs.models import Job
+from jobs.models import Gate, Job, Pause, Transition
+from jobs.queries import pauses
+from jobs.settings import UpstreamKey
 from workers import logs, submit
 
 GIVEN = {"model": "gpt-realtime", "text": "Say good morning.", "voice": "alloy"}
@@ -46,6 +49,18 @@ def short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
 def asked(mill: Mill, **given: Any) -> Job:
     """A job after its one session."""
     return mill.submit(mill.accept("openai.realtime", GIVEN | given))
+
+
+def paused(mill: Mill) -> list[str]:
+    """What is paused, all of it by itself."""
+    found = rows_of(mill.database, Pause)
+    assert all(pause.automatic and pause.probe_at is not None for pause in found)
+    return [pause.scope for pause in found]
+
+
+def resume(mill: Mill, scope: str) -> None:
+    with mill.database.transaction() as session:
+        assert pauses.lift(session, scope)
 
 
 def silence(seconds: int) -> bytes:
@@ -115,13 +130,22 @@ def test_a_server_that_wants_a_subprotocol_is_given_one(talking_mill: Mill, serv
     assert len(server.handshakes) == 2
 
 
-def test_a_key_that_is_refused_everywhere_ends_the_job_and_costs_nothing(talking_mill: Mill, server: Speaker) -> None:
+def test_a_key_that_is_refused_everywhere_is_paused_and_the_job_waits_for_one_that_is_not(
+    talking_mill: Mill, server: Speaker
+) -> None:
     server.key_in = "nowhere"
     job = asked(talking_mill)
-    assert job.error is not None
-    assert (job.status, job.error["code"], job.error["may_have_been_charged"]) == ("failed", "upstream_auth", False)
+    assert (job.status, job.error, job.released_at, job.key_name) == ("queued", None, None, None)
     assert [attempt.state for attempt in talking_mill.attempts(job.id)] == ["rejected"]
     assert len(server.handshakes) == 2
+    assert paused(talking_mill) == ["key:default"]
+    assert talking_mill.run(job.id).status == "queued", "it is not asked again with the same key"
+    assert len(server.handshakes) == 2
+
+    server.key_in = "header"
+    resume(talking_mill, "key:default")
+    assert talking_mill.run(job.id).status == "succeeded"
+    assert server.bought == 1
 
 
 @pytest.mark.parametrize(
@@ -133,25 +157,37 @@ def test_a_key_that_is_refused_everywhere_ends_the_job_and_costs_nothing(talking
         (refusal(200, b"<html>Log in</html>", content_type="text/html"), "queued", None),
         (refusal(200, {"audio": "AAAA", "transcript": "no session at all"}), "queued", None),
         (refusal(404, {"error": {"code": "model_not_found", "message": "no"}}), "failed", "model_unavailable"),
-        (refusal(402, {"error": {"message": "no money"}}), "failed", "upstream_payment"),
+        (refusal(402, {"error": {"message": "no money"}}), "queued", None),
+        (refusal(403, {"error": {"message": "not for you"}}), "queued", None),
         (refusal(302, b"", location="http://127.0.0.1:9/elsewhere"), "failed", "upstream_bad_response"),
     ],
-    ids=["429", "503", "502-html", "200-html", "200-json", "404", "402", "302"],
+    ids=["429", "503", "502-html", "200-html", "200-json", "404", "402", "403", "302"],
 )
 def test_an_answer_that_opens_no_session_costs_nothing(
     talking_mill: Mill, server: Speaker, answer: Any, status: str, code: str | None
 ) -> None:
-    server.refusals = [answer]
+    # A key that is forbidden something is tried the other way as well.
+    tries = 2 if answer.status_code == 403 else 1
+    server.refusals = [answer] * tries
     before = talking_mill.clock()
     job = asked(talking_mill)
     assert (job.status, (job.error or {}).get("code")) == (status, code), job.error
     assert not (job.error or {}).get("may_have_been_charged")
     (attempt,) = talking_mill.attempts(job.id)
     assert attempt.state in ("not_accepted", "not_sent", "rejected")
-    assert len(server.handshakes) == 1, "a redirect is not followed, a refusal not repeated at once"
+    assert len(server.handshakes) == tries, "a redirect is not followed, a refusal not repeated at once"
+    # What it says of all calls holds for all of them; what it says of this one is the job's to wait for.
+    (gate,) = rows_of(talking_mill.database, Gate) or [None]
+    closed = (gate.closed_until - before).total_seconds() if gate and gate.closed_until else None
+    assert (closed is not None and 600 <= closed < 610) == (answer.status_code == 429)
+    scopes = {402: ["key:default"], 403: ["key:default operation:openai.realtime"]}.get(answer.status_code, [])
+    assert paused(talking_mill) == scopes
     if status == "queued":
         assert job.due_at is not None
-        assert ((job.due_at - before).total_seconds() >= 600) == (answer.headers.get("retry-after") == "600")
+        requeued = rows_of(talking_mill.database, Transition, col(Transition.name) == "requeue")[0]
+        assert (job.due_at <= requeued.at) == (answer.status_code in (402, 403, 429)), "others wait by themselves"
+        for scope in scopes:
+            resume(talking_mill, scope)
         assert talking_mill.run(job.id).status == "succeeded"
     assert server.bought == (1 if status == "queued" else 0)
 
@@ -189,12 +225,15 @@ def test_a_session_that_ends_before_the_reply_is_asked_for_is_opened_again(
     assert server.bought == 1
 
 
-def test_a_server_that_quotes_our_key_is_not_quoted_itself(talking_mill: Mill, server: Speaker) -> None:
+@pytest.mark.parametrize("named", [False, True])
+def test_a_server_that_quotes_our_key_is_not_quoted_itself(talking_mill: Mill, server: Speaker, named: bool) -> None:
     server.key_in = "either"
     server.on["open"] = [closes(1008, "an-unusual-key is not welcome")]
-    settings = talking_mill.context.settings.model_copy(update={"upstream_key": SecretStr("an-unusual-key")})
-    context = replace(talking_mill.context, settings=settings)
+    unusual = SecretStr("an-unusual-key")
+    changed = {"upstream_keys": {"default": UpstreamKey(key=unusual)}} if named else {"upstream_key": unusual}
+    context = replace(talking_mill.context, settings=talking_mill.context.settings.model_copy(update=changed))
     job_id = talking_mill.accept("openai.realtime", GIVEN)
+    talking_mill.hand_over(job_id)
     submit.submit(context, job_id, 0)
     context.leases.close()
     context.loop.close()
@@ -384,8 +423,8 @@ def test_the_simulator_is_understood_in_every_dialect(mill: Mill, dialect: str) 
     [
         ("unavailable", {"times": 2}, "succeeded", None, 1),
         ("rate_limit", {"times": 1, "retry_after": 1}, "succeeded", None, 1),
-        ("bad_key", {"times": 9}, "failed", "upstream_auth", 0),
-        ("no_money", {"times": 9}, "failed", "upstream_payment", 0),
+        ("bad_key", {"times": 9}, "queued", None, 0),
+        ("no_money", {"times": 9}, "queued", None, 0),
         ("reset_after_accept", {"times": 1}, "unknown", LOST, 1),
         ("truncated_json", {"times": 1}, "unknown", LOST, 1),
         ("failed", {"times": 1, "code": "server_error"}, "unknown", LOST, 1),
@@ -397,3 +436,4 @@ def test_what_goes_wrong_in_a_session_of_the_simulator_is_told_apart(
     meets(mill, fault, **options)
     job = mill.run(mill.accept("openai.realtime", GIVEN))
     assert (job.status, (job.error or {}).get("code"), mill.charged) == (status, code, charged), job.error
+    assert paused(mill) == (["key:default"] if status == "queued" else [])

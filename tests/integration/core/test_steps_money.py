@@ -1,0 +1,331 @@
+"""What a job's calls cost, step by step: quoted, set aside, spent or given back; and what else may be asked, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import servers
+from house import events_of, history_of, rows_of
+from mill import Mill, open_mill
+from sqlalchemy import update
+from sqlmodel import col
+
+from jobs import catalogue
+from jobs.catalogue.spec import Operation
+from jobs.db import after
+from jobs.models import Attempt, Job, LedgerEntry
+from jobs.queries import keys
+from jobs.states import JobState
+from workers import follow
+
+PRICES = """
+[[price]]
+operations = ["kling.text_to_video"]
+usd = "0.28"
+[[price]]
+operations = ["suno.music"]
+usd = "0.144"
+[[price]]
+operations = ["openai.chat", "openai.image_generation"]
+usd = "0.002"
+"""
+VIDEO = {"prompt": "a paper boat", "aspect_ratio": "1:1"}
+CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "a paper boat"}]}
+GEMINI = {"model": "gemini-2.5-flash", "contents": [{"role": "user", "parts": [{"text": "a boat [[simulate:moderation]]"}]}]}
+QUOTE = Decimal("0.28")
+
+
+@pytest.fixture
+def mill(tmp_path: Path, fresh_database_url: Callable[[str], str], upstream: servers.Simulator) -> Any:
+    prices = tmp_path / "prices.toml"
+    prices.write_text(PRICES)
+    with open_mill(tmp_path / "mill", fresh_database_url("sqlite"), upstream, keys.new_webhook_secret(), prices=prices) as opened:
+        yield opened
+
+
+def accepted(mill: Mill, operation: str, given: dict[str, Any], **fields: Any) -> str:
+    """A job with the quote that the API would give it."""
+    job_id = mill.accept(operation, given, **fields)
+    quote = mill.context.price(_operation(operation), given)
+    with mill.database.transaction() as session:
+        session.execute(update(Job).where(col(Job.id) == job_id).values(quoted_usd=quote.usd, quote_kind="exact"))
+    return job_id
+
+
+def _operation(name: str) -> Operation:
+    found = catalogue.find(name)
+    assert found is not None
+    return found
+
+
+def simulated(given: dict[str, Any], fault: str) -> dict[str, Any]:
+    return given | {"prompt": f"{given['prompt']} [[simulate:{fault}]]"}
+
+
+def books(mill: Mill, job_id: str) -> list[tuple[str, Decimal | None]]:
+    rows = sorted(rows_of(mill.database, LedgerEntry, col(LedgerEntry.job_id) == job_id), key=lambda row: (row.created_at, row.id))
+    return [(row.kind, row.usd) for row in rows]
+
+
+# What it cost -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "usd"), [("kling.text_to_video", VIDEO, QUOTE), ("openai.chat", CHAT, Decimal("0.002"))]
+)
+def test_what_succeeds_is_spent_once(mill: Mill, operation: str, given: dict[str, Any], usd: Decimal) -> None:
+    job_id = accepted(mill, operation, given)
+    job = mill.run(job_id)
+    assert (job.status, job.actual_usd) == ("succeeded", usd)
+    assert books(mill, job_id) == [("quote", usd), ("reserve", usd), ("settle", usd)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "usd"),
+    [
+        ("failed", "refund", Decimal(0)),
+        ("invalid", "refund", Decimal(0)),
+        ("no_outputs", "settle", QUOTE),
+        ("dead_link", "settle", QUOTE),
+    ],
+)
+def test_what_comes_to_nothing_is_given_back_unless_the_provider_calls_it_done(
+    mill: Mill, fault: str, kind: str, usd: Decimal
+) -> None:
+    job_id = accepted(mill, "kling.text_to_video", simulated(VIDEO, fault))
+    assert mill.run(job_id).status == "failed"
+    followed(mill, job_id)
+    assert books(mill, job_id)[2:] == [(kind, usd)]
+    assert mill.job(job_id).actual_usd == usd
+
+
+def test_each_refused_call_is_given_back_and_the_one_that_was_taken_is_paid(mill: Mill) -> None:
+    mill.upstream.control(faults=[{"fault": "unavailable", "times": 2, "match": {"operation": "suno.music"}}])
+    job_id = accepted(mill, "suno.music", {"tags": "a slow waltz"})
+    assert mill.run(job_id).actual_usd == Decimal("0.144")
+    kinds = [kind for kind, _ in books(mill, job_id)]
+    assert kinds == ["quote", "reserve", "refund"] * 2 + ["quote", "reserve", "settle"]
+
+
+def test_a_lost_answer_stays_open_in_the_books_until_its_task_is_found(mill: Mill) -> None:
+    job_id = accepted(mill, "kling.text_to_video", simulated(VIDEO, "reset_after_accept"))
+    assert mill.submit(job_id).status == "unknown"
+    assert [kind for kind, _ in books(mill, job_id)] == ["quote", "reserve"]
+    assert mill.run(job_id).status == "succeeded"
+    assert mill.job(job_id).actual_usd == QUOTE
+
+
+def test_a_refusal_that_was_charged_is_not_paid_for_again_when_its_worker_dies(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = accepted(mill, "gemini.generate_content", GEMINI)
+    with monkeypatch.context() as patched:
+        patched.setattr("workers.finish.fail", lambda *_: None)  # as if it had died before that
+        assert mill.submit(job_id).status == "submitting"
+    assert [kind for kind, _ in books(mill, job_id)] == ["quote", "reserve", "settle"]
+    mill.time_passes(job_id)
+    mill.tick()
+    job = mill.run(job_id)
+    assert job.error is not None
+    assert (job.status, job.error["code"], job.error["may_have_been_charged"]) == ("failed", "upstream_failed", True)
+    assert mill.attempts(job_id)[0].note in job.error["message"]
+    assert mill.calls == 1
+
+
+def test_a_price_that_nobody_knows_is_unknown_and_not_zero(mill: Mill) -> None:
+    job_id = mill.accept("replicate.prediction", {"model": "a/flux-pro", "input": {"prompt": "x", "width": 64, "height": 64}})
+    job = mill.run(job_id)
+    assert (job.status, job.quoted_usd, job.actual_usd) == ("succeeded", None, None)
+    assert books(mill, job_id) == [("quote", None), ("reserve", None), ("settle", None)]
+
+
+def test_a_job_that_never_called_cost_nothing(mill: Mill) -> None:
+    job_id = accepted(mill, "kling.text_to_video", VIDEO, start_by="2026-01-01T00:00:00Z")
+    mill.tick()
+    job = mill.job(job_id)
+    assert (job.status, job.actual_usd) == ("expired", Decimal(0))
+    assert job.error is not None
+    assert (job.error["code"], job.error["may_have_been_charged"]) == ("not_started_in_time", False)
+
+
+# After its job has ended --------------------------------------------------------------------------------------------------
+
+
+def followed(mill: Mill, job_id: str, *, look: int = 1) -> None:
+    for _ in range(look):
+        follow.follow(mill.context, [attempt.id for attempt in mill.attempts(job_id) if attempt.due_at is not None])
+
+
+def canceled_while_it_ran(mill: Mill, given: dict[str, Any]) -> str:
+    job_id = accepted(mill, "kling.text_to_video", given)
+    assert mill.submit(job_id).status == "running"
+    with mill.database.transaction() as session:
+        assert mill.context.life.move(session, job_id, "cancel", actor="user")
+    assert mill.job(job_id).actual_usd is None
+    (attempt,) = mill.attempts(job_id)
+    assert attempt.held, "the provider is at work for it all the same"
+    assert attempt.due_at is not None
+    return job_id
+
+
+@pytest.mark.parametrize(("given", "usd"), [(VIDEO, QUOTE), (simulated(VIDEO, "failed"), Decimal(0))])
+def test_a_canceled_jobs_task_is_followed_to_its_end_and_then_its_cost_is_known(
+    mill: Mill, given: dict[str, Any], usd: Decimal
+) -> None:
+    job_id = canceled_while_it_ran(mill, given)
+    mill.upstream.wait_finished()
+
+    followed(mill, job_id)
+
+    (attempt,) = mill.attempts(job_id)
+    assert (attempt.held, attempt.due_at) == (False, None)
+    assert mill.job(job_id).actual_usd == usd
+    assert mill.job(job_id).status == "canceled"
+
+
+def test_a_task_that_never_ends_holds_its_place_for_a_time_and_stays_open_in_the_books(mill: Mill) -> None:
+    job_id = canceled_while_it_ran(mill, simulated(VIDEO, "never_finishes"))
+    followed(mill, job_id)
+    (attempt,) = mill.attempts(job_id)
+    assert attempt.held
+    assert attempt.due_at > mill.clock()
+    with mill.database.transaction() as session:
+        session.execute(update(Attempt).values(follow_until=after(-1), due_at=after(-1)))
+    followed(mill, job_id)
+    (attempt,) = mill.attempts(job_id)
+    assert (attempt.held, attempt.due_at) == (False, None)
+    assert [kind for kind, _ in books(mill, job_id)] == ["quote", "reserve"]
+    assert mill.job(job_id).actual_usd is None
+
+
+def test_a_lost_call_of_a_job_that_was_given_up_is_found_and_settled(mill: Mill) -> None:
+    job_id = accepted(mill, "kling.text_to_video", simulated(VIDEO, "reset_after_accept"))
+    assert mill.submit(job_id).status == "unknown"
+    with mill.database.transaction() as session:
+        assert mill.context.life.move(session, job_id, "cancel", actor="user")
+    mill.upstream.wait_finished()
+    followed(mill, job_id, look=2)
+    assert mill.job(job_id).actual_usd == QUOTE
+
+
+# Times --------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_paid_for_is_waited_for_beyond_the_deadline_and_then_given_up_with_what_is_known(mill: Mill) -> None:
+    job_id = accepted(mill, "kling.text_to_video", simulated(VIDEO, "never_finishes"), deadline_s=60)
+    job = mill.submit(job_id)
+    assert job.deadline_at is not None
+    assert job.expire_at is not None
+    assert (job.expire_at - job.deadline_at).total_seconds() == _operation("kling.text_to_video").grace_s > 0
+    with mill.database.transaction() as session:
+        session.execute(update(Job).values(deadline_at=after(-1)))
+    mill.tick()
+    assert mill.job(job_id).status == "running", "within its grace"
+    with mill.database.transaction() as session:
+        session.execute(update(Job).values(expire_at=after(-1)))
+    mill.tick()
+    job = mill.job(job_id)
+    assert job.error is not None
+    assert (job.status, job.error["code"], job.error["may_have_been_charged"]) == ("expired", "deadline_exceeded", True)
+    assert mill.attempts(job_id)[0].upstream_id in job.error["message"]
+
+
+# Fallbacks ----------------------------------------------------------------------------------------------------------------
+
+
+def with_fallback(mill: Mill, fault: str, *, second: str = "kling.text_to_video", **fields: Any) -> str:
+    given = {"prompt": f"a paper boat [[simulate:{fault}]]"}
+    return accepted(mill, "kling.text_to_video", given, fallbacks=[{"operation": second, "input": VIDEO}], **fields)
+
+
+def test_what_was_refused_at_no_cost_is_asked_elsewhere(mill: Mill) -> None:
+    job_id = with_fallback(mill, "invalid")
+    job = mill.run(job_id)
+    assert (job.status, job.fallback, job.actual_usd) == ("succeeded", 1, QUOTE)
+    assert job.asked is not None
+    assert "invalid" in job.asked["input"]["prompt"]
+    assert job.input == VIDEO
+    assert [name for _, name, _, _ in history_of(mill.database, job_id)][:3] == ["claim", "fallback", "claim"]
+    assert events_of(mill.database, job_id) == ["job.running", "job.succeeded"]
+    assert [kind for kind, _ in books(mill, job_id)] == ["quote", "reserve", "refund", "quote", "reserve", "settle"]
+
+
+@pytest.mark.parametrize("fault", ["failed", "no_outputs"])
+def test_what_may_have_been_charged_is_not_asked_again_elsewhere(mill: Mill, fault: str) -> None:
+    job = mill.run(with_fallback(mill, fault))
+    assert (job.status, job.fallback) == ("failed", 0)
+    assert mill.calls == 1
+
+
+def test_a_job_whose_earlier_call_may_have_been_charged_says_so_and_is_not_asked_elsewhere(mill: Mill) -> None:
+    mill.upstream.control(faults=[{"fault": "server_error", "times": 1}])
+    fallbacks = [{"operation": "kling.text_to_video", "input": VIDEO | {"prompt": "another boat"}}]
+    job_id = accepted(mill, "kling.text_to_video", VIDEO, fallbacks=fallbacks, on_unknown="retry")
+    assert mill.submit(job_id).status == "unknown"
+    while mill.job(job_id).status == "unknown":
+        mill.look_up(job_id)
+    mill.upstream.control(faults=[{"fault": "invalid"}])
+    job = mill.run(job_id)
+    assert (job.status, job.fallback) == ("failed", 0)
+    assert job.error is not None
+    assert (job.error["code"], job.error["may_have_been_charged"]) == ("invalid_input", True)
+    assert job.actual_usd is None
+    assert mill.calls == 2
+
+
+@pytest.mark.parametrize("state", ["running", "collecting"])
+def test_a_task_whose_operation_is_offered_no_more_may_have_been_charged_and_is_not_asked_elsewhere(
+    mill: Mill, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fallbacks = [{"operation": "veo.video", "input": _operation("veo.video").example}]
+    job_id = accepted(mill, "kling.text_to_video", VIDEO, fallbacks=fallbacks)
+    mill.submit(job_id)
+    if state == "collecting":
+        mill.poll_until(job_id, JobState.COLLECTING)
+    real = catalogue.find
+    monkeypatch.setattr(catalogue, "find", lambda name: None if name == "kling.text_to_video" else real(name))
+    job = mill.run(job_id)
+    assert (job.status, job.fallback) == ("failed", 0)
+    assert job.error is not None
+    assert (job.error["code"], job.error["may_have_been_charged"]) == ("operation_removed", True)
+    assert mill.calls == 1
+
+
+def test_the_last_fallbacks_error_is_the_jobs(mill: Mill) -> None:
+    refused = {"prompt": "a paper boat [[simulate:moderation_at_submit]] [[simulate:invalid]]"}
+    fallbacks = [{"operation": "kling.text_to_video", "input": refused}] * 2
+    job_id = accepted(mill, "kling.text_to_video", simulated(VIDEO, "invalid"), fallbacks=fallbacks)
+    job = mill.run(job_id)
+    assert (job.status, job.fallback, job.error and job.error["code"]) == ("failed", 2, "invalid_input")
+    assert job.actual_usd == 0
+
+
+def test_a_fallback_dearer_than_the_job_may_be_is_not_asked(mill: Mill) -> None:
+    given = {"prompt": "x [[simulate:invalid]]"}
+    fallbacks = [{"operation": "veo.video", "input": _operation("veo.video").example}]
+    job_id = accepted(mill, "kling.text_to_video", given, fallbacks=fallbacks)
+    with mill.database.transaction() as session:
+        session.execute(update(Job).values(max_cost_usd=Decimal("0.30")))
+    job = mill.run(job_id)
+    assert (job.status, job.fallback, job.error and job.error["code"]) == ("failed", 1, "budget_exceeded")
+    assert mill.calls == 1
+
+
+# Keys ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_task_is_asked_after_with_the_key_that_started_it(
+    tmp_path: Path, fresh_database_url: Callable[[str], str], upstream: servers.Simulator
+) -> None:
+    named = {"main": {"key": "sk-main"}, "spare": {"key": "sk-spare"}}
+    url, secret = fresh_database_url("sqlite"), keys.new_webhook_secret()
+    with open_mill(tmp_path / "two", url, upstream, secret, upstream_keys=named) as mill:
+        upstream.control(keys={"sk-spare": {"mood": "refused"}, "sk-test": {"mood": "refused"}})
+        job_id = mill.accept("kling.text_to_video", VIDEO)
+        mill.hand_over(job_id)
+        with mill.database.transaction() as session:
+            session.execute(update(Job).values(key_name="main"))
+        assert mill.run(job_id).status == "succeeded"
+        assert [attempt.key_name for attempt in mill.attempts(job_id)] == ["main"]
