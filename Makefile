@@ -43,9 +43,10 @@ format: setup
 docs: setup
 	@$(BIN)/python -m jobs.catalogue.pages docs/reference/operations
 
-# No index address and no download URL may stand in the lock: it must work with whatever index its user has.
+# No index address and no download URL may stand in the lock: it must work with whatever index its user has. The extras stay in
+# it: pip holds `name[extra]` to a pin of the same words only, and would take the newest there is, which has no hash here.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-  --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade
+  --no-emit-index-url --no-emit-find-links --no-header --no-strip-extras --quiet --upgrade
 
 lock: setup
 	@$(COMPILE) --extra dev -o requirements.lock
