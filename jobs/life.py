@@ -105,7 +105,7 @@ class Life:
             values |= NOT_HANDED_OUT | {"expire_at": _expires_unstarted()}
         if step.target in FINAL:
             values |= {"finished_at": now(), "due_at": None, "lease_owner": None} | NOT_HANDED_OUT
-            values.setdefault("actual_usd", ledger.cost())
+            values.setdefault("actual_usd", ledger.COST)
         statement = update(Job).where(col(Job.id).in_(job_ids), col(Job.status) == source)
         if if_fence is not None:
             statement = statement.where(col(Job.fence) == if_fence)

@@ -140,6 +140,6 @@ def _wait(context: Context, attempt: Attempt, wait_s: float | None) -> None:
 def _tell_cost(session: Session, job: Job) -> None:
     """What the job has cost in all, now that it is known of one more of its calls."""
     session.execute(
-        update(Job).where(col(Job.id) == job.id, col(Job.status).in_(FINAL)).values(actual_usd=ledger.cost()),
+        update(Job).where(col(Job.id) == job.id, col(Job.status).in_(FINAL)).values(actual_usd=ledger.COST),
         execution_options={"synchronize_session": False},
     )

@@ -22,6 +22,21 @@ from jobs.states import JobState
 _CLOSING = ("settle", "refund")
 
 
+def _cost() -> Any:
+    closing, opening, entry, total = (aliased(LedgerEntry) for _ in range(4))
+    is_closed = exists().where(col(closing.attempt_id) == col(opening.attempt_id), col(closing.kind).in_(_CLOSING))
+    is_open = exists().where(col(opening.job_id) == col(Job.id), col(opening.kind) == "reserve", ~is_closed)
+    unknown = exists().where(col(entry.job_id) == col(Job.id), col(entry.kind).in_(_CLOSING), col(entry.usd).is_(None))
+    spent = select(func.coalesce(func.sum(col(total.usd)), 0)).where(
+        col(total.job_id) == col(Job.id), col(total.kind).in_(_CLOSING)
+    )
+    return case((or_(is_open.correlate(Job), unknown.correlate(Job)), None), else_=spent.correlate(Job).scalar_subquery())
+
+
+#: What `cost_of_job` says, of each row of a statement about jobs. Made once: making it takes longer than the statement.
+COST = _cost()
+
+
 def day_of(moment: datetime) -> str:
     """The day an entry belongs to; the moment is in UTC."""
     return moment.date().isoformat()
@@ -61,19 +76,6 @@ def cost_of_job(session: Session, job_id: str) -> Decimal | None:
     if {attempt_id for attempt_id, _, _ in entries} - closed.keys() or None in closed.values():
         return None
     return sum((usd for usd in closed.values() if usd is not None), Decimal(0))
-
-
-def cost() -> Any:
-    """The same of each row of a statement about jobs, as SQL."""
-    closing, opening, entry = aliased(LedgerEntry), aliased(LedgerEntry), aliased(LedgerEntry)
-    is_closed = exists().where(col(closing.attempt_id) == col(opening.attempt_id), col(closing.kind).in_(_CLOSING))
-    is_open = exists().where(col(opening.job_id) == col(Job.id), col(opening.kind) == "reserve", ~is_closed)
-    unknown = exists().where(col(entry.job_id) == col(Job.id), col(entry.kind).in_(_CLOSING), col(entry.usd).is_(None))
-    total = aliased(LedgerEntry)
-    spent = select(func.coalesce(func.sum(col(total.usd)), 0)).where(
-        col(total.job_id) == col(Job.id), col(total.kind).in_(_CLOSING)
-    )
-    return case((or_(is_open.correlate(Job), unknown.correlate(Job)), None), else_=spent.correlate(Job).scalar_subquery())
 
 
 def committed(

@@ -24,6 +24,13 @@ _QUIETLY = {"synchronize_session": False}
 #: A job somewhere here will end by itself. One that is unknown may wait for a person.
 _ON_ITS_WAY = (JobState.QUEUED, JobState.SUBMITTING, JobState.RUNNING, JobState.COLLECTING)
 
+_TWIN = aliased(Job)
+_TWIN_WAITS = (col(_TWIN.twin_of).is_not(None), col(_TWIN.finished_at).is_(None), col(_TWIN.status) == JobState.QUEUED)
+#: Asked about each job that ends; made once, since making it takes longer than the answer.
+_ENDED_LEADERS = (
+    select(col(Job.id)).join(_TWIN, col(_TWIN.twin_of) == col(Job.id)).where(*_TWIN_WAITS, col(Job.status).in_(FINAL)).distinct()
+)
+
 
 def leaders(session: Session, tenant_id: str, fingerprints: Iterable[str], *, reuse_within_s: float | None) -> dict[str, str]:
     """The tenant's jobs, by their fingerprints, that may stand for new ones which may start at once.
@@ -54,10 +61,9 @@ def leaders(session: Session, tenant_id: str, fingerprints: Iterable[str], *, re
 
 def hurry(session: Session, batch_id: str) -> None:
     """A leader that waits goes to the place in the backlog that the first of its twins in this batch would have."""
-    twin = aliased(Job)
-    led = (col(twin.twin_of) == col(Job.id), col(twin.finished_at).is_(None))
-    first = select(func.min(col(twin.rank_at))).where(*led).scalar_subquery()
-    own = select(col(twin.twin_of)).where(col(twin.batch_id) == batch_id, col(twin.twin_of).is_not(None)).distinct()
+    led = (col(_TWIN.twin_of) == col(Job.id), col(_TWIN.finished_at).is_(None))
+    first = select(func.min(col(_TWIN.rank_at))).where(*led).scalar_subquery()
+    own = select(col(_TWIN.twin_of)).where(col(_TWIN.batch_id) == batch_id, col(_TWIN.twin_of).is_not(None)).distinct()
     session.execute(
         update(Job)
         .where(col(Job.id).in_(own.scalar_subquery()), col(Job.status) == JobState.QUEUED, col(Job.rank_at) > first)
@@ -70,13 +76,13 @@ def led_by(session: Session, job_ids: Iterable[str]) -> list[str]:
     """Those of these jobs that have ended and still have twins that wait."""
     found: set[str] = set()
     for some in _some_at_a_time(job_ids):
-        found |= set(session.scalars(_with_waiting_twins().where(col(Job.id).in_(some))))
+        found |= set(session.scalars(_ENDED_LEADERS.where(col(Job.id).in_(some))))
     return sorted(found)
 
 
 def unsettled(session: Session, limit: int) -> list[str]:
     """Jobs that have ended and whose twins still wait: the process that ended them died before it told the others."""
-    return list(session.scalars(_with_waiting_twins().limit(limit)))
+    return list(session.scalars(_ENDED_LEADERS.limit(limit)))
 
 
 def waiting(session: Session, leader_id: str, limit: int | None = None) -> list[str]:
@@ -129,12 +135,6 @@ def promote(session: Session, job_id: str, others: Collection[str], *, usd: Deci
 
 def _waits() -> Any:
     return col(Job.status) == JobState.QUEUED
-
-
-def _with_waiting_twins() -> Any:
-    twin = aliased(Job)
-    waits = (col(twin.twin_of).is_not(None), col(twin.finished_at).is_(None), col(twin.status) == JobState.QUEUED)
-    return select(col(Job.id)).join(twin, col(twin.twin_of) == col(Job.id)).where(*waits, col(Job.status).in_(FINAL)).distinct()
 
 
 def _some_at_a_time(values: Iterable[str]) -> Iterator[list[str]]:
