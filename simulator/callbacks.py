@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +14,16 @@ from simulator.tasks import View
 from simulator.world import World
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Loading the CA bundle takes longer than the call that it is for."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 async def post(url: str, body: Any, timeout_s: float = 5.0) -> httpx2.Response | None:
     """None when nobody answered."""
     with contextlib.suppress(httpx2.HTTPError, httpx2.InvalidURL):
-        async with httpx2.AsyncClient(timeout=timeout_s, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=timeout_s, trust_env=False, verify=_tls()) as client:
             return await client.post(url, json=body)
     return None
 

@@ -19,6 +19,8 @@ import httpx2
 
 MEDIAMILL = str(Path(sys.executable).with_name("mediamill"))
 KEY = "acceptance-key-0001"
+#: For all requests: loading the CA bundle takes longer than most of them.
+TLS = httpx2.create_ssl_context()
 
 
 def free_port() -> int:
@@ -87,7 +89,7 @@ class Fleet:
     def wait_until_ready(self) -> None:
         def ready() -> bool | None:
             try:
-                return httpx2.get(f"{self.url}/readyz", timeout=2).status_code == 200 or None
+                return httpx2.get(f"{self.url}/readyz", timeout=2, verify=TLS).status_code == 200 or None
             except httpx2.TransportError:
                 assert self.processes["api"].poll() is None, self.log("api")
                 return None
@@ -136,7 +138,7 @@ class Api:
 
     def request(self, method: str, path: str, **options: Any) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {KEY}", **options.pop("headers", {})}
-        return httpx2.request(method, f"{self.url}{path}", headers=headers, timeout=60, **options)
+        return httpx2.request(method, f"{self.url}{path}", headers=headers, timeout=60, verify=TLS, **options)
 
     def get(self, path: str) -> Any:
         answer = self.request("GET", path)

@@ -62,6 +62,10 @@ class Served:
         self.context.close()
 
 
+#: For all callers: loading the CA bundle takes longer than most tests.
+TLS = httpx2.create_ssl_context(trust_env=False)
+
+
 class Caller:
     """A tenant with a key and a client that sends it, and the hands of the workers that this tenant's jobs would meet."""
 
@@ -71,7 +75,8 @@ class Caller:
         self.tenant_id = tenant_id
         self.key_id = key_id
         self.key = key
-        self.http = httpx2.Client(base_url=served.url, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False)
+        headers = {"authorization": f"Bearer {key}"}
+        self.http = httpx2.Client(base_url=served.url, headers=headers, timeout=30, trust_env=False, verify=TLS)
 
     def submit(self, document: Json | None = None, **headers: str) -> Json:
         answer = self.http.post("/v1/jobs", json=SPEECH if document is None else document, headers=headers)
