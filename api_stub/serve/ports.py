@@ -15,7 +15,8 @@ class PortTaken(Exception):
 def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
     """A listening socket; port 0 picks a free one. Raises PortTaken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named because asyncio looks for it: only then does an answer leave at once, not 40 ms later (Nagle).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
