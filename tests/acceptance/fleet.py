@@ -32,7 +32,7 @@ def free_port() -> int:
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T | None], *, within_s: float, what: str) -> T:
+def wait_for(look: Callable[[], T | None], *, within_s: float, what: str, every_s: float = 0.1) -> T:
     """The first true result of `look`; fails with `what` when there is none in time."""
     give_up = time.monotonic() + within_s
     while True:
@@ -40,7 +40,7 @@ def wait_for(look: Callable[[], T | None], *, within_s: float, what: str) -> T:
             return found
         if time.monotonic() > give_up:
             raise AssertionError(f"not within {within_s:.0f} s: {what}")
-        time.sleep(0.1)
+        time.sleep(every_s)
 
 
 @dataclass
