@@ -158,12 +158,25 @@ def _answer(example: Document, description: str) -> Document:
     return {"description": description, "content": {"application/json": {"schema": {"type": "object"}, "example": example}}}
 
 
+def _answers(examples: dict[str, Document], description: str) -> Document:
+    shown = {name: {"value": value} for name, value in examples.items()}
+    return {"description": description, "content": {"application/json": {"schema": {"type": "object"}, "examples": shown}}}
+
+
 def _body(schema: Document, example: Any) -> Document:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
 
 
 _JOB_SCHEMA = JobRequest.model_json_schema()
-JOB_200: Responses = {200: _answer(JOB | {"queue": None}, "the job")}
+_QUEUE = {
+    "position": 12,
+    "starts_by_p50": "2026-11-22T17:04:10.000000Z",
+    "starts_by_p90": "2026-11-22T17:09:30.000000Z",
+    "waiting_for": {"reason": "limit", "why": "the limit provider=kling key=* is used up"},
+}
+JOB_200: Responses = {
+    200: _answers({"finished": JOB | {"queue": None}, "waiting": QUEUED_JOB | {"queue": _QUEUE}}, "the job; `queue` while it waits")
+}
 JOB_202: Responses = {202: _answer(QUEUED_JOB, "the job, accepted and stored"), 200: _answer(JOB, "the finished job")}
 JOBS_200: Responses = {200: _answer({"data": [JOB], "next_cursor": None}, "a page of jobs")}
 BATCH_200: Responses = {200: _answer(BATCH, "the batch")}

@@ -31,6 +31,11 @@ def pytest_configure() -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait as well as work."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session", autouse=True)
 def statements_are_compiled_once() -> Iterator[None]:
     """Every test has an engine of its own, and each would compile the same statements again: a fifth of the suite's time."""

@@ -101,15 +101,24 @@ def test_the_api_describes_itself(served: Served) -> None:
 def test_the_examples_of_the_description_are_what_the_api_answers(caller: Caller) -> None:
     described = caller.http.get("/openapi.json").json()["paths"]
 
+    def content(path: str, method: str, status: str) -> Json:
+        found: Json = described[path][method]["responses"][status]["content"]["application/json"]
+        return found
+
     def example(path: str, method: str, status: str) -> Json:
-        found: Json = described[path][method]["responses"][status]["content"]["application/json"]["example"]
+        found: Json = content(path, method, status)["example"]
         return found
 
     job = caller.submit()["id"]
+    waiting = caller.job(job)
     caller.succeed(job)
     shown = caller.job(job)
+    examples = {name: one["value"] for name, one in content("/v1/jobs/{job_id}", "get", "200")["examples"].items()}
     # FastAPI leaves out what is null in an example.
-    assert example("/v1/jobs/{job_id}", "get", "200").keys() <= shown.keys() == documents.JOB.keys() | {"queue"}
+    assert examples["finished"].keys() <= shown.keys() == documents.JOB.keys() | {"queue"}
+    assert examples["waiting"].keys() <= waiting.keys() == shown.keys()
+    assert examples["waiting"]["queue"].keys() == waiting["queue"].keys()
+    assert examples["waiting"]["queue"]["waiting_for"].keys() == waiting["queue"]["waiting_for"].keys()
     assert documents.JOB["artifacts"][0].keys() == shown["artifacts"][0].keys()
     batch = caller.http.post("/v1/batches", json={"jobs": [SPEECH]}).json()
     assert example("/v1/batches", "post", "202").keys() <= batch.keys() == documents.BATCH.keys()
