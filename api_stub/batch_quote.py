@@ -62,6 +62,11 @@ class Tally:
     def total_usd(self) -> Decimal:
         return sum(self.usd.values(), Decimal(0))
 
+    @property
+    def shown_usd(self) -> Decimal | None:
+        """The total; None where lines have a price that is unknown and none has one that is known: never zero for unknown."""
+        return None if any(self.unpriced.values()) and not any(self.jobs.values()) else self.total_usd
+
     def demand(self, jobs: int) -> Demand:
         unknown = [Unpriced(operation, why, line) for (operation, why), lines in self.unpriced.items() for line in lines]
         return Demand(jobs, self.total_usd, sorted(unknown, key=lambda one: one.line or 0))
@@ -72,7 +77,7 @@ class Tally:
             "object": "batch_quote",
             "valid": True,
             "jobs": jobs,
-            "estimated_usd": amount(self.total_usd),
+            "estimated_usd": amount(self.shown_usd),
             "max_cost_usd": amount(max_cost_usd),
             "shared": self.shared,
             "unknown": {

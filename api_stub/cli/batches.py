@@ -116,12 +116,15 @@ def print_quote(quote: Json) -> None:
     ]
     print_table(("OPERATION", "JOBS", "COST", "WHICH IS"), rows, empty="no line would run: all of it is there")
     shared = f"{quote['shared']:,} have what an equal one makes, and cost nothing" if quote["shared"] else None
-    beside = f" and {quote['unknown']['jobs']:,} of unknown price" if quote["unknown"]["jobs"] else ""
+    known, beside = (
+        quote["estimated_usd"],
+        f" and {quote['unknown']['jobs']:,} of unknown price" if quote["unknown"]["jobs"] else "",
+    )
     print_facts(
         [
             ("jobs", f"{quote['jobs']:,}"),
             ("shared", shared),
-            ("cost", f"{quote['estimated_usd']} USD{beside}"),
+            ("cost", "unknown" if known is None else f"{known} USD{beside}"),
             ("may cost", f"{quote['max_cost_usd']} USD" if quote["max_cost_usd"] else None),
         ]
     )

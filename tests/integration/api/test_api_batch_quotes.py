@@ -45,6 +45,11 @@ def test_a_dry_run_of_a_batch_adds_up_what_its_lines_are_quoted_and_stores_nothi
     assert nothing_stored(caller)
 
 
+def test_a_batch_of_which_no_price_is_known_is_not_quoted_zero(caller: Caller) -> None:
+    quoted = post(caller, VIDEO, VIDEO, query="?dry_run=true").json()
+    assert (quoted["estimated_usd"], quoted["unknown"]["jobs"], quoted["operations"]) == (None, 2, [])
+
+
 def test_each_operation_is_told_by_what_its_quote_is_worth(caller: Caller) -> None:
     quoted = post_lines(caller, SPEECH, PICTURE, query="?dry_run=true").json()
     kinds = {one["operation"]: one["kind"] for one in quoted["operations"]}

@@ -242,6 +242,8 @@ def test_a_dry_run_prints_what_a_file_of_jobs_would_cost(caller: Caller, mediami
     assert "shared 2 have what an equal one makes, and cost nothing" in table
     assert "cost 0.00024 USD and 1 of unknown price" in table
     assert json.loads(mediamill("submit", str(file), "--dry-run", "--json").out)["estimated_usd"] == "0.00072"
+    file.write_text(json.dumps(VIDEO))
+    assert "cost unknown" in " ".join(mediamill("submit", str(file), "--dry-run").out.split())
     assert caller.http.get("/v1/jobs").json()["data"] == []
 
 
