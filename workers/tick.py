@@ -153,7 +153,8 @@ def _overdue(context: Context) -> None:
         moment = session.execute(select(now())).scalar_one()
         for job in schedule.overdue(session, _MOST_RESCUES):
             attempt = session.get(Attempt, job.attempt_id) if job.attempt_id else None
-            error = _too_late(job, attempt, moment)
+            charged = bool(job.attempts) and ledger.cost_of_job(session, job.id) != 0
+            error = _too_late(job, attempt, moment, charged)
             moved = context.life.move(session, job.id, "expire", actor=context.owner, reason=error.message, error=error.as_json())
             if moved is not None:
                 moves.append(moved)
@@ -161,10 +162,9 @@ def _overdue(context: Context) -> None:
         finish.told(context, moved)
 
 
-def _too_late(job: Job, attempt: Attempt | None, moment: datetime) -> JobError:
-    """Why the job is ended, and what is known of what it cost."""
+def _too_late(job: Job, attempt: Attempt | None, moment: datetime, charged: bool) -> JobError:
+    """Why the job is ended, and what is known of what it cost. charged: an earlier call of it cost something, or may have."""
     if job.status == JobState.QUEUED:
-        charged = attempt is not None and attempt.state == "unknown"
         cost = "an earlier call of it may have been charged" if charged else "it cost nothing"
         if job.start_by is not None and job.start_by <= moment and (job.deadline_at is None or job.start_by < job.deadline_at):
             message = f"It was not started by the time that it named (start_by); {cost}."

@@ -232,6 +232,25 @@ def test_what_was_paid_for_is_waited_for_beyond_the_deadline_and_then_given_up_w
     assert mill.attempts(job_id)[0].upstream_id in job.error["message"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "charged"), [("unavailable", "queued", False), ("reset_after_accept", "unknown", True)]
+)
+def test_a_job_that_is_too_late_to_be_tried_again_says_whether_the_first_try_may_be_on_the_bill(
+    mill: Mill, fault: str, status: str, charged: bool
+) -> None:
+    job_id = accepted(mill, "kling.text_to_video", simulated(VIDEO, fault), deadline_s=60)
+    assert mill.submit(job_id).status == status
+    with mill.database.transaction() as session:
+        if status == "unknown":
+            assert mill.context.life.move(session, job_id, "resubmit", actor="user", due_at=after(0))
+        session.execute(update(Job).values(deadline_at=after(-1), expire_at=after(-1)))
+    mill.tick()
+    job = mill.job(job_id)
+    assert job.error is not None
+    assert (job.status, job.error["code"], job.error["may_have_been_charged"]) == ("expired", "deadline_exceeded", charged)
+    assert ("cost nothing" in job.error["message"]) is not charged
+
+
 # Fallbacks ----------------------------------------------------------------------------------------------------------------
 
 
