@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import servers
+import uvicorn
 from PIL import Image
 from sqlalchemy import insert
 from sqlmodel import Session
@@ -48,6 +51,7 @@ class Served:
     context: Context
     bootstrap_key: str
     afterwards: Afterwards
+    server: uvicorn.Server
     callers: list[Caller] = field(default_factory=list)
 
     def tenant(self, name: str = "") -> Caller:
@@ -55,6 +59,15 @@ class Served:
             key, secret = keys.create(session, name or f"tenant-{next_number()}")
         self.callers.append(Caller(self, key.tenant_id, key.id, secret))
         return self.callers[-1]
+
+    def rest(self) -> None:
+        """Returns when all that earlier requests began is over: some of it begins when they have their answers."""
+        servers.eventually(lambda: not self.server.server_state.tasks, what="the end of earlier requests")
+        pool = self.afterwards._pool
+        all_free = threading.Barrier(pool._max_workers + 1)
+        for _ in range(pool._max_workers):
+            pool.submit(all_free.wait, servers.PATIENCE_S)
+        all_free.wait(servers.PATIENCE_S)
 
     def close(self) -> None:
         for caller in self.callers:

@@ -43,7 +43,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         thread.start()
         servers.eventually(lambda: server.started, what="uvicorn listening")
 
-        running = Served(f"http://127.0.0.1:{port}", context, bootstrap, app.state.face.afterwards)
+        running = Served(f"http://127.0.0.1:{port}", context, bootstrap, app.state.face.afterwards, server)
 
         def stop() -> None:
             server.should_exit = True
@@ -107,8 +107,9 @@ def stranger(served: Served) -> Caller:
 
 
 @pytest.fixture
-def delivered(monkeypatch: pytest.MonkeyPatch) -> list[Hint]:
+def delivered(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[Hint]:
     """Hints that were published, instead of being sent to a broker that is not there."""
+    served.rest()
     hints: list[Hint] = []
     monkeypatch.setattr(dispatch, "publish_deliveries", lambda _context, due: hints.extend(due))
     return hints
@@ -117,7 +118,7 @@ def delivered(monkeypatch: pytest.MonkeyPatch) -> list[Hint]:
 @pytest.fixture
 def nudged(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[Context]:
     """Nudges of the dispatcher, which starts nothing."""
-    servers.eventually(lambda: not served.afterwards._nudging, what="the end of what earlier tests began")
+    served.rest()
     seen: list[Context] = []
     monkeypatch.setattr(dispatch, "nudge", seen.append)
     return seen
