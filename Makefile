@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# The suite starts some hundred processes: each would compile the project again if none may leave its bytecode for the next.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test check format docs lock clean
 
 help:
