@@ -8,28 +8,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from jobs.limits import Room, Rule
+from jobs.limits import Asking, Room, Rule
 from jobs.models import Gate, Pause
 
 #: Upstream keys that may be used for a provider, with their weights (`Settings.keys_of`).
 KeysOf = Callable[[str], Mapping[str, float]]
 
 
-class Candidate(Protocol):
+class Candidate(Asking, Protocol):
     """A job whose turn it is."""
 
     @property
     def id(self) -> str: ...
     @property
-    def tenant_id(self) -> str: ...
-    @property
     def modality(self) -> str: ...
-    @property
-    def provider(self) -> str: ...
-    @property
-    def operation(self) -> str: ...
-    @property
-    def units(self) -> int: ...
     @property
     def batch_id(self) -> str | None: ...
     @property

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-from terminal import Command, Said
-
-from api_stub.cli import main
+import terminal
+from terminal import Command
 
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in list(os.environ):
-        if name.upper().startswith(("MEDIAMILL_", "COMETAPI_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+    terminal.settle_in(tmp_path, monkeypatch)
     return tmp_path
 
 
 @pytest.fixture
 def mediamill(capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command in this process."""
-
-    def run(*words: str) -> Said:
-        code = main(words)
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
+    return terminal.commands(capsys)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import servers
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 def tracked() -> list[Path]:
     try:
         listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("not a git checkout")
+    except (OSError, subprocess.CalledProcessError) as error:
+        servers.cannot_have("git checkout", error)
     return [ROOT / line for line in listed.splitlines() if (ROOT / line).is_file()]
 
 

@@ -31,6 +31,7 @@ Json = dict[str, Any]
 SPEECH: Json = {"operation": "openai.speech", "input": {"model": "tts-1", "voice": "alloy", "input": "The harbour is calm."}}
 VIDEO: Json = {"operation": "kling.text_to_video", "input": {"prompt": "A paper boat in the rain", "duration": "5"}}
 
+
 _numbers = itertools.count()
 
 

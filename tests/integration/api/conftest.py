@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import servers
+import terminal
 import uvicorn
 from callers import Caller, Json, Serve, Served, next_number
+from terminal import Command
 
 from api_stub.app import create_app
 from jobs.life import Hint
@@ -104,6 +106,15 @@ def caller(served: Served) -> Caller:
 def stranger(served: Served) -> Caller:
     """Another tenant, who must not see anything of the first."""
     return served.tenant()
+
+
+@pytest.fixture
+def command(caller: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs `mediamill …` in this process, in an empty folder, as the caller."""
+    terminal.settle_in(tmp_path, monkeypatch)
+    monkeypatch.setenv("MEDIAMILL_PUBLIC_URL", caller.served.url)
+    monkeypatch.setenv("MEDIAMILL_BOOTSTRAP_KEY", caller.key)
+    return terminal.commands(capsys)
 
 
 @pytest.fixture

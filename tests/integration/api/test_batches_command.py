@@ -4,45 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from callers import SPEECH, VIDEO, Caller, Json, put
+from terminal import Command
 
-from api_stub.cli import main
 from workers import finish
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Said]
-
-
 @pytest.fixture
-def mediamill(caller: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs `mediamill batches …` (or `submit …`) in this process, in an empty folder, as the caller."""
-    for name in list(os.environ):
-        if name.upper().startswith(("MEDIAMILL_", "COMETAPI_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MEDIAMILL_PUBLIC_URL", caller.served.url)
-    monkeypatch.setenv("MEDIAMILL_BOOTSTRAP_KEY", caller.key)
-
-    def run(*words: str) -> Said:
-        code = main([*words] if words[0] == "submit" else ["batches", *words])
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
+def mediamill(command: Command) -> Command:
+    """`mediamill batches …` (or `submit …`)."""
+    return lambda *words: command(*words) if words[0] == "submit" else command("batches", *words)
 
 
 def submit(caller: Caller, *names: str) -> tuple[str, dict[str, str]]:

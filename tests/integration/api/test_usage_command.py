@@ -3,51 +3,28 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
-import os
 import re
 import shlex
-from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from callers import SPEECH, VIDEO, Caller
+from terminal import Command
 
-from api_stub.cli import main
 from api_stub.client import Client
 from jobs.models import Job
 from jobs.queries import ledger
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Said]
-
-
 @pytest.fixture
-def usage(caller: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs `mediamill usage` in this process, as the caller."""
-    for name in list(os.environ):
-        if name.upper().startswith(("MEDIAMILL_", "COMETAPI_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MEDIAMILL_PUBLIC_URL", caller.served.url)
-    monkeypatch.setenv("MEDIAMILL_BOOTSTRAP_KEY", caller.key)
-
-    def run(*words: str) -> Said:
-        code = main(["usage", *words])
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
+def usage(command: Command) -> Command:
+    """`mediamill usage …`."""
+    return functools.partial(command, "usage")
 
 
 @pytest.fixture
