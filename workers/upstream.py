@@ -48,11 +48,7 @@ def submit(
 async def _submit(
     context: Context, op: Operation, request: asking.Request, spool: Spool, asked: asking.Asked, key_name: str | None
 ) -> outcomes.SubmitOutcome:
-    settings = context.settings
-    client = context.calls.take()
-    total_s = (op.submit.total_s if op.submit else None) or settings.submit_total_s
-    # The head of the answer may take as long as the whole call: a picture is drawn before the first byte comes.
-    timeouts = egress.Timeouts(connect_s=5, read_s=total_s, write_s=30, pool_s=5)
+    total_s = (op.submit.total_s if op.submit else None) or context.settings.submit_total_s
     headers = _headers(context, request, key_name)
     if op.submit and op.submit.protocol == "realtime":
         return await realtime.reply(
@@ -66,31 +62,7 @@ async def _submit(
             key=context.settings.key_named(key_name),
         )
     try:
-        if not op.synchronous:
-            answer = await egress.request_json(
-                client,
-                request.method,
-                request.path,
-                headers=headers,
-                **_body(request),
-                total_s=total_s,
-                cap_bytes=settings.max_answer_bytes,
-                timeouts=timeouts,
-                fresh_connection=True,
-            )
-            return wire.read_submit(op, answer.status, answer.headers, answer.body, asked)
-        streamed = await egress.stream_to(
-            client,
-            request.method,
-            request.path,
-            spool.write,
-            headers=headers,
-            **_body(request),
-            total_s=total_s,
-            cap_bytes=settings.max_inline_bytes,
-            timeouts=timeouts,
-            fresh_connection=True,
-        )
+        answer = await _called(context, op, request, spool, headers, total_s)
     except egress.NotSent as error:
         return outcomes.NotAccepted(
             JobError(code="upstream_unreachable", message=f"The gateway could not be reached: {error}", retryable=True), None
@@ -104,12 +76,47 @@ async def _submit(
                 upstream=UpstreamDetail(status=getattr(error, "status", None)),
             )
         )
+    return wire.read_submit(op, *answer, asked)
+
+
+async def _called(
+    context: Context, op: Operation, request: asking.Request, spool: Spool, headers: Mapping[str, str], total_s: float
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Status, headers and body of the answer; of a synchronous one that came to `spool`, as much as it is judged by now."""
+    client = context.calls.take()
+    # The head of the answer may take as long as the whole call: a picture is drawn before the first byte comes.
+    timeouts = egress.Timeouts(connect_s=5, read_s=total_s, write_s=30, pool_s=5)
+    if not op.synchronous:
+        answer = await egress.request_json(
+            client,
+            request.method,
+            request.path,
+            headers=headers,
+            **_body(request),
+            total_s=total_s,
+            cap_bytes=context.settings.max_answer_bytes,
+            timeouts=timeouts,
+            fresh_connection=True,
+        )
+        return answer.status, answer.headers, answer.body
+    streamed = await egress.stream_to(
+        client,
+        request.method,
+        request.path,
+        spool.write,
+        headers=headers,
+        **_body(request),
+        total_s=total_s,
+        cap_bytes=context.settings.max_inline_bytes,
+        timeouts=timeouts,
+        fresh_connection=True,
+    )
     body = streamed.excerpt
     if 200 <= streamed.status < 300:
         file = spool.rewound()
         # Media itself is judged by its first bytes here, and whole when it is collected.
         body = await asyncio.to_thread(file.read, 65_536 if op.answers_raw else -1)
-    return wire.read_submit(op, streamed.status, streamed.headers, body, asked)
+    return streamed.status, streamed.headers, body
 
 
 def poll(context: Context, tasks: Sequence[Task]) -> dict[str, outcomes.PollOutcome]:
