@@ -120,12 +120,6 @@ def promised(session: Session, *, tenant_id: str | None = None, batch_id: str | 
     return session.scalar(select(func.sum(col(Job.quoted_usd))).where(*wanted, waiting, none_open)) or Decimal(0)
 
 
-def open_attempt(session: Session, attempt_id: str) -> bool:
-    """Money is set aside for it that was neither spent nor given back."""
-    kinds = set(session.scalars(select(col(LedgerEntry.kind)).where(col(LedgerEntry.attempt_id) == attempt_id)))
-    return "reserve" in kinds and not kinds & set(_CLOSING)
-
-
 def settled(session: Session, attempt_id: str) -> bool:
     """It has cost something."""
     return (
