@@ -189,7 +189,7 @@ def _of_url(lines: bool, given: dict[str, Any], metadata: dict[str, str]) -> dic
 
 def _accepted(face: Face, taken: TakenBatch) -> Response:
     headers = REPLAYED if taken.replayed else {}
-    then = BackgroundTask(face.afterwards.nudge)
+    then = None if taken.replayed else BackgroundTask(face.afterwards.nudge)
     return made(taken.view, 202, "/v1/batches", headers=headers, then=then)
 
 
