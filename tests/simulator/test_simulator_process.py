@@ -63,7 +63,7 @@ def test_sigterm_does_not_wait_for_a_hanging_call(start: Callable[..., Any]) -> 
     took_s = time.monotonic() - before
     caller.join(timeout=5)
 
-    assert took_s < 1.5  # a second, and the time the interpreter needs to leave
+    assert took_s < 6  # a second, and the time the interpreter needs to leave; the call would have hung for 30
     assert len(ended) == 1
 
 

@@ -753,7 +753,7 @@ async def test_a_receivers_endless_body_does_not_undo_its_status() -> None:
         assert (got.status, len(got.excerpt)) == (200, 4096)
         got = await post_webhook(client, slow.url, b"{}", {}, total_s=0.4)
         assert (got.status, set(got.excerpt)) == (200, {"x"})
-        assert got.elapsed_s < 0.45
+        assert 0.35 < got.elapsed_s < 2
 
 
 async def test_a_receivers_text_is_kept_redacted_and_never_decoded() -> None:

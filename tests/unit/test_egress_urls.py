@@ -338,8 +338,8 @@ def test_stored_text_has_no_secrets_and_prints(text: str, stored: str) -> None:
 
 
 def test_stored_text_is_short_however_long_it_came() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert len(redact("Bearer x" * 1_000_000)) <= 500
     assert len(redact("\0" * 5000)) <= 500
     assert redact("x" * 9, limit=4) == "xxxx"
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1

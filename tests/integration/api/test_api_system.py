@@ -154,7 +154,7 @@ def test_a_database_that_is_away_is_said_to_be(serve: Serve, postgres: servers.P
         began = time.monotonic()
         problem(answer, 503, "database_unavailable")
         assert answer.headers["retry-after"]
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
     ready = get(f"{served.url}/readyz")
     assert [error["loc"] for error in problem(ready, 503, "not_ready")["errors"]] == ["database"]
     assert name not in ready.text
