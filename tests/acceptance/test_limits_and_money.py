@@ -76,7 +76,7 @@ def test_four_workers_keep_to_a_limit_and_use_it_up_even_if_redis_forgets_everyt
     fleet: Fleet, upstream: Simulator, redis_url: str
 ) -> None:
     api = Api(fleet.url)
-    limit, calls, each_s = 5, 40, 4.0
+    limit, calls, each_s = 5, 32, 6.0
     upstream.control(latency={"image": each_s})
     set_ = fleet.run("limits", "set", "--provider", "openai", "--concurrency", str(limit))
     assert set_.returncode == 0, set_.stderr
@@ -160,7 +160,7 @@ def test_after_two_thousand_mixed_jobs_the_books_equal_the_gateways_to_the_cent(
     batch = _submit(api, list(_mixed(random.Random(7))))
     wait_for(
         lambda: api.get(f"/v1/batches/{batch}")["status"] == "completed" or None,
-        within_s=400,
+        within_s=900,
         what="the batch is over",
         every_s=0.5,
     )
