@@ -4,8 +4,6 @@ MEDIAMILL_TEST_S3_URL adds a real one to the contract, such as
 s3://bucket?endpoint_url=http://localhost:9000&create=true with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY set.
 """
 
-import hashlib
-import io
 import os
 import secrets
 from collections.abc import Iterator
@@ -17,11 +15,9 @@ import pytest
 from faulty_s3 import FaultyS3
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from moto.server import ThreadedMotoServer
+from stores import LINK_BASE, LINK_KEY, STORES
 
 from storage import Store, open_store
-
-LINK_BASE = "https://mill.example"
-LINK_KEY = b"0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -76,9 +72,6 @@ def faulty(moto_url: str) -> Iterator[FaultyS3]:
         yield proxy
 
 
-STORES = ["folder", "s3", *(["real-s3"] if "MEDIAMILL_TEST_S3_URL" in os.environ else [])]
-
-
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Every implementation in turn."""
@@ -92,13 +85,3 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return os.environ["MEDIAMILL_TEST_S3_URL"]
     bucket = request.getfixturevalue("bucket")
     return f"s3://{bucket}/some/prefix?endpoint_url={request.getfixturevalue('moto_url')}"
-
-
-def put(store: Store, key: str, data: bytes, media_type: str = "image/png") -> None:
-    sha256 = hashlib.sha256(data).hexdigest()
-    store.put(key, io.BytesIO(data), size_bytes=len(data), media_type=media_type, sha256=sha256)
-
-
-def read(store: Store, key: str) -> bytes:
-    with store.open(key) as file:
-        return file.read()

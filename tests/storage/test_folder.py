@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import LINK_BASE, LINK_KEY, put, read
+from stores import LINK_BASE, LINK_KEY, put, read
 
 from storage import StorageRefused, StorageUnavailable
 from storage.disk import mended_disk_errors

@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from conftest import LINK_KEY
+from stores import LINK_KEY
 
 from storage import InvalidKey, LinkRefused, links
 from storage.names import content_disposition, media_type_of, safe_filename

@@ -12,8 +12,8 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import LINK_BASE, LINK_KEY, put, read
 from faulty_s3 import FaultyS3, Refuse, Request
+from stores import LINK_BASE, LINK_KEY, put, read
 
 from storage import StorageRefused, StorageUnavailable, Store, open_store
 from storage.s3 import S3Store

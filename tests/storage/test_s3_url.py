@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import LINK_BASE, LINK_KEY
+from stores import LINK_BASE, LINK_KEY
 
 from storage import StorageRefused, open_store
 from storage.folder import FolderStore

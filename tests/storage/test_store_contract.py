@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 import pytest
-from conftest import LINK_BASE, LINK_KEY, STORES, put, read
+from stores import LINK_BASE, LINK_KEY, STORES, put, read
 
 from storage import ContentMismatch, InvalidKey, LinkRefused, Store, links
 
