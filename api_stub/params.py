@@ -12,7 +12,7 @@ from fastapi import params as fastapi_params
 from fastapi.dependencies.utils import get_flat_params
 from starlette.requests import Request
 
-from api_stub.problems import invalid, not_found
+from api_stub.problems import ApiProblem, invalid, not_found
 
 Word = TypeVar("Word")
 
@@ -85,21 +85,30 @@ def words(name: str, given: str | None, known: Mapping[str, Collection[Word]]) -
     return frozenset(meant for word in asked for meant in known[word])
 
 
-def cursor(last_id: str) -> str:
+def cursor(last: str) -> str:
     """Opaque on purpose: what it holds may change."""
-    return base64.urlsafe_b64encode(last_id.encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(last.encode()).decode().rstrip("=")
+
+
+def behind(given: str) -> str:
+    """What a cursor was made of. 422 for what no list has given."""
+    try:
+        return base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True).decode("utf-8")
+    except ValueError:
+        raise invalid_cursor() from None
+
+
+def invalid_cursor() -> ApiProblem:
+    return invalid([{"loc": "query.cursor", "code": "invalid_cursor", "msg": "is not a next_cursor of this list"}])
 
 
 def before(given: str | None) -> str | None:
     """The id a cursor stands for."""
     if given is None:
         return None
-    try:
-        last_id = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except ValueError:
-        last_id = ""
+    last_id = behind(given)
     if not _ID.fullmatch(last_id):
-        raise invalid([{"loc": "query.cursor", "code": "invalid_cursor", "msg": "is not a next_cursor of this list"}])
+        raise invalid_cursor()
     return last_id
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from pydantic import AwareDatetime
 from sqlmodel import Session
 from starlette.responses import Response
 
+from api_stub import params
 from api_stub.answers import answer
 from api_stub.auth import AnyCaller, Caller
 from api_stub.face import At
@@ -69,7 +69,7 @@ def usage(
             "group_by": ",".join(by),
             "data": [_named(by, key, names) | _shown(found[key]) for key in page],
             "total": _shown(queries.total(found.values())),
-            "next_cursor": _cursor(page[-1]) if len(rest) > limit else None,
+            "next_cursor": params.cursor(json.dumps(page[-1], separators=(",", ":"))) if len(rest) > limit else None,
         }
     )
 
@@ -141,19 +141,14 @@ def _span(since: date | None, until: date | None, start: datetime | None, end: d
     return span
 
 
-def _cursor(key: Key) -> str:
-    """Opaque on purpose: what it holds may change."""
-    return base64.urlsafe_b64encode(json.dumps(key, separators=(",", ":")).encode()).decode().rstrip("=")
-
-
 def _after(given: str | None, width: int) -> Key | None:
     """The group a cursor stands for."""
     if given is None:
         return None
     try:
-        key = json.loads(base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True))
+        key = json.loads(params.behind(given))
     except (ValueError, RecursionError):
         key = None
     if not isinstance(key, list) or len(key) != width or not all(isinstance(value, str | None) for value in key):
-        raise invalid([{"loc": "query.cursor", "code": "invalid_cursor", "msg": "is not a next_cursor of this list"}])
+        raise params.invalid_cursor()
     return tuple(key)
