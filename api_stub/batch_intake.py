@@ -76,8 +76,9 @@ class Received(NamedTuple):
 
 
 class TakenBatch(NamedTuple):
+    """A batch as the API shows it, and whether an earlier call made it."""
+
     view: dict[str, Any]
-    modalities: frozenset[str]
     replayed: bool
 
 
@@ -106,7 +107,6 @@ class Shelf(NamedTuple):
 
     file: BinaryIO
     total: int
-    modalities: frozenset[str]
     names: dict[str, Named]
     awaited: set[str]
     tally: Tally
@@ -126,7 +126,7 @@ def submit(face: Face, tenant_id: str, received: Received, *, key: str | None) -
     said = ["batch", received.body.sha256, received.lines, received.envelope]
     claim = Claim(tenant_id, key, submission.request_hash(said)) if key else None
     if first := earlier(face.context.database, claim):
-        return look(face, tenant_id, first)
+        return look(face, tenant_id, first, replayed=True)
     admission.may_submit(face.context.database, tenant_id)
     batch_id = new_id("batch")
     with _shelved(face, tenant_id, batch_id, received) as (envelope, shelf):
@@ -166,9 +166,9 @@ def store(
 
     made = once(face.context.database, claim, whole.batch_id, write)
     if made != whole.batch_id:
-        return look(face, tenant_id, made)
+        return look(face, tenant_id, made, replayed=True)
     intake.settle(face, awaited)
-    return look(face, tenant_id, made, shelf.modalities)
+    return look(face, tenant_id, made)
 
 
 def _served(session: Session, tenant_id: str, shelf: Shelf, reuse_within_s: float | None) -> dict[str, str]:
@@ -224,14 +224,13 @@ class Checks:
         self._equal: dict[tuple[str, datetime | None], str] = {}
 
     def shelve(self, pieces: Iterator[Piece], file: BinaryIO) -> Shelf:
-        total, modalities, pointing = 0, set(), False
+        total, pointing = 0, False
         for piece in pieces:
             total += 1
             row = self._check(piece)
             if len(self._errors) >= _MOST_ERRORS:
                 break
             if row is not None and not self._errors:
-                modalities.add(row["modality"])
                 pointing = pointing or bool(row["needs"])
                 file.write(_ENCODER.encode(row).encode() + b"\n")
         if not total:
@@ -244,7 +243,7 @@ class Checks:
             awaited = self._check_references(file)
             self._refuse()
             file.seek(0)
-        return Shelf(file, total, frozenset(modalities), self._names, awaited, self._tally, self._firsts)
+        return Shelf(file, total, self._names, awaited, self._tally, self._firsts)
 
     def _refuse(self) -> None:
         if self._errors:
@@ -375,10 +374,11 @@ def _envelope(document: Any) -> Envelope:
         raise misshapen(error) from None
 
 
-def look(face: Face, tenant_id: str, batch_id: str, modalities: frozenset[str] | None = None) -> TakenBatch:
+def look(face: Face, tenant_id: str, batch_id: str, *, replayed: bool = False) -> TakenBatch:
+    """The batch as it is now. 404 if the tenant has none of this id."""
     with face.context.database.read() as session:
         (view,) = shown_batches(session, [batch_of(session, tenant_id, batch_id)])
-    return TakenBatch(view, modalities or frozenset(), replayed=modalities is None)
+    return TakenBatch(view, replayed)
 
 
 def _rows(file: BinaryIO) -> Iterator[list[dict[str, Any]]]:

@@ -38,7 +38,7 @@ def retry_failed(face: Face, tenant_id: str, batch_id: str, include: frozenset[J
     said = ["retry-failed", batch_id, sorted(include)]
     claim = Claim(tenant_id, key, submission.request_hash(said)) if key else None
     if first := earlier(face.context.database, claim):
-        return batch_intake.look(face, tenant_id, first)
+        return batch_intake.look(face, tenant_id, first, replayed=True)
     admission.may_submit(face.context.database, tenant_id)
     wanted = include | {JobState.FAILED}
     with face.context.database.read() as session:
