@@ -12,8 +12,6 @@ from api_stub.admission import Demand, Unpriced
 from jobs.pricing import Quote
 from jobs.view import amount
 
-#: Where a quote gives no reason.
-NO_PRICE = "no price is known"
 #: Lines of one reason that are named.
 _MOST_LINES = 20
 
@@ -39,7 +37,7 @@ class Tally:
 
     def add(self, one: Priced) -> None:
         if one.quote.usd is None or one.quote.kind is None:
-            self.unpriced[one.operation, one.quote.why or NO_PRICE].append(one.line)
+            self.unpriced[one.operation, one.quote.unknown].append(one.line)
         else:
             self.jobs[one.operation, one.quote.kind.value] += 1
             self.usd[one.operation, one.quote.kind.value] += one.quote.usd

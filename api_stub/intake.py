@@ -204,7 +204,7 @@ def _store_row(face: Face, tenant_id: str, claim: Claim | None, row: dict[str, A
 def _demand(checked: Checked) -> Demand:
     quote = checked.quote
     if quote.usd is None:
-        return Demand(1, Decimal(0), [Unpriced(checked.operation.name, quote.why or "no price is known")])
+        return Demand(1, Decimal(0), [Unpriced(checked.operation.name, quote.unknown)])
     return Demand(1, quote.usd)
 
 

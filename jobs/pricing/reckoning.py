@@ -59,6 +59,11 @@ class Quote:
     lines: tuple[Line, ...] = ()
     why: str | None = None
 
+    @property
+    def unknown(self) -> str:
+        """Why the price is not known, when it is not."""
+        return self.why or "no price is known"
+
 
 def quote(operation: Operation, given: Mapping[str, Any], *, discount: Decimal, prices: PriceList | None = None) -> Quote:
     """What this call will cost.
