@@ -15,9 +15,12 @@ from jobs.limits import Use
 from jobs.models import PAUSABLE, Limit, Pause, Tenant
 from jobs.queries import jobs, ledger, limits, pauses, tenants
 from jobs.queries.limits import Selectors
-from jobs.queries.pauses import Lane
 from jobs.settings import Settings
 from jobs.view import amount, instant
+
+#: The highest limit of what runs at once or starts in a time, and the highest of what waits.
+MOST_UNITS = 1_000_000
+MOST_QUEUED = 100_000_000
 
 _MOST_NAMED = 12
 
@@ -139,19 +142,18 @@ def pause_views(session: Session, settings: Settings) -> list[dict[str, Any]]:
     standing = pauses.listed(session)
     if not standing:
         return []
-    return _pauses_shown(session, standing, standing, pauses.lanes(session), settings)
+    return _pauses_shown(session, standing, standing, settings)
 
 
 def shown_pause(session: Session, scope: str, settings: Settings) -> dict[str, Any]:
     """One of them, which stands."""
     standing = pauses.listed(session)
     chosen = [one for one in standing if one.scope == scope]
-    return _pauses_shown(session, chosen, standing, pauses.lanes(session), settings)[0]
+    return _pauses_shown(session, chosen, standing, settings)[0]
 
 
-def _pauses_shown(
-    session: Session, chosen: Iterable[Pause], standing: list[Pause], lanes: list[Lane], settings: Settings
-) -> list[dict[str, Any]]:
+def _pauses_shown(session: Session, chosen: Iterable[Pause], standing: list[Pause], settings: Settings) -> list[dict[str, Any]]:
+    lanes = pauses.lanes(session)
     found = []
     for one in chosen:
         tenant = tenants.find(session, one.name) if one.kind == "tenant" else None

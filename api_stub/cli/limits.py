@@ -57,8 +57,10 @@ def set_limit(
     if concurrency is None and per_second is None and per_minute is None:
         misuse("a limit of what? give --concurrency, --per-second or --per-minute")
     for option, rate in (("--per-second", per_second), ("--per-minute", per_minute)):
-        if rate is not None and not 0 < rate <= 1_000_000:
-            misuse(f"{option} must be more than 0 and at most 1000000; to stop it altogether there is `mediamill pause`")
+        if rate is not None and not 0 < rate <= sharing.MOST_UNITS:
+            misuse(
+                f"{option} must be more than 0 and at most {sharing.MOST_UNITS}; to stop it altogether there is `mediamill pause`"
+            )
     with open_database() as database, database.transaction() as session:
         try:
             selectors = sharing.Names(session, settings_module.load()).selectors(

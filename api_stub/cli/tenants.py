@@ -75,15 +75,16 @@ def set_tenant(
 
     Example: mediamill tenants set studio --weight 3 --max-running 10 --cap 100.00 --cap-day none
     """
+    from api_stub.sharing import MOST_QUEUED, MOST_UNITS
     from jobs.queries import tenants
 
     changes: dict[str, Any] = {} if weight is None else {"weight": weight}
     counts = (
-        ("--max-running", "max_running", max_running),
-        ("--submits-per-minute", "submits_per_minute", submits_per_minute),
-        ("--max-queued", "max_queued", max_queued),
+        ("--max-running", "max_running", max_running, MOST_UNITS),
+        ("--submits-per-minute", "submits_per_minute", submits_per_minute, MOST_UNITS),
+        ("--max-queued", "max_queued", max_queued, MOST_QUEUED),
     )
-    changes |= {field: _count(option, given) for option, field, given in counts if given is not None}
+    changes |= {field: _count(option, given, most) for option, field, given, most in counts if given is not None}
     amounts = (("--cap", "cap_usd", cap), ("--cap-day", "cap_day_usd", cap_day))
     changes |= {field: _usd(option, given) for option, field, given in amounts if given is not None}
     if not changes:
@@ -122,11 +123,11 @@ def _show(session: Session, tenant_id: str, *, as_json: bool) -> int:
     return DONE
 
 
-def _count(option: str, given: str) -> int | None:
+def _count(option: str, given: str, most: int) -> int | None:
     if given == "none":
         return None
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:10]) <= 100_000_000):
-        misuse(f"{option} takes a whole number from 1 to 100000000, or none; not {given[:64]}")
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:10]) <= most):
+        misuse(f"{option} takes a whole number from 1 to {most}, or none; not {given[:64]}")
     return int(given)
 
 

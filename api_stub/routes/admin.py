@@ -27,8 +27,8 @@ router: APIRouter = for_admins("admin")
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 _Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-_Count = Annotated[int, Field(ge=1, le=1_000_000)]
-_Rate = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=1, le=sharing.MOST_UNITS)]
+_Rate = Annotated[float, Field(gt=0, le=sharing.MOST_UNITS, allow_inf_nan=False)]
 
 
 class NewPause(BaseModel):
@@ -55,7 +55,7 @@ class TenantChange(BaseModel):
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     max_running: _Count | None = None
     submits_per_minute: _Count | None = None
-    max_queued: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    max_queued: Annotated[int, Field(ge=1, le=sharing.MOST_QUEUED)] | None = None
     cap_usd: UsdAmount | None = None
     cap_day_usd: UsdAmount | None = None
 
