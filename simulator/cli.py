@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +18,17 @@ CANNOT_LISTEN = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT. Prints ``simulator ready http://HOST:PORT`` when it accepts connections."""
     options = _parser().parse_args(arguments)
-    try:
-        listener = listen(options.host, options.port)
-    except OSError as reason:
-        sys.stderr.write(f"simulator: cannot listen on {options.host}:{options.port}: {reason.strerror}\n")
-        return CANNOT_LISTEN
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    address = f"http://{host}:{listener.getsockname()[1]}"
+    host = options.host
+    if options.listen_fd is not None:
+        listener = socket.socket(fileno=options.listen_fd)
+        host = listener.getsockname()[0]
+    else:
+        try:
+            listener = listen(host, options.port)
+        except OSError as reason:
+            sys.stderr.write(f"simulator: cannot listen on {host}:{options.port}: {reason.strerror}\n")
+            return CANNOT_LISTEN
+    address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
     def say_ready() -> None:
         sys.stdout.write(f"simulator ready {address}\n")
@@ -43,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default %(default)s")
     parser.add_argument("--port", type=_port, default=8501, help="0 picks a free one; default %(default)s")
+    # A socket that listens already, handed down by whoever starts us: its port cannot be taken in between.
+    parser.add_argument("--listen-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--key", action="append", default=[], help="let in only this API key; may be repeated")
     parser.add_argument("--data", type=Path, help="directory for outputs and ledger; default: temporary, removed")
     parser.add_argument("--ledger", type=Path, help="ledger file; default: ledger.jsonl in the data directory")

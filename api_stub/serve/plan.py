@@ -103,9 +103,10 @@ def _make(wish: Wish, settings: Settings, secrets: Mapping[str, str], listeners:
 
     simulator_url: str | None = None
     if wish.isolated or (not settings.named_keys() and "upstream_url" not in settings.model_fields_set):
-        port = ports.free(*(() if wish.isolated else (_SIMULATOR_PORT,)))
-        simulator_url = f"http://127.0.0.1:{port}"
-        parts.append(_simulator(port, data, wish.simulator_options))
+        gateway = ports.listen_on_first(*(() if wish.isolated else (_SIMULATOR_PORT,)))
+        listeners.append(gateway)
+        simulator_url = f"http://127.0.0.1:{ports.number(gateway)}"
+        parts.append(_simulator(gateway.fileno(), data, wish.simulator_options))
         if not wish.isolated:
             remarks.append("no COMETAPI_KEY is set: the simulator stands in for the gateway; real media, no money")
 
@@ -131,7 +132,7 @@ def _make(wish: Wish, settings: Settings, secrets: Mapping[str, str], listeners:
             "egress_allow_cidrs": allow,
         }
     )
-    parts += _roles(ports_fd=face.fileno(), flower_port=flower_port)
+    parts += _roles(port_fd=face.fileno(), flower_port=flower_port)
     return Plan(
         settings=in_force,
         url=url,
@@ -166,15 +167,15 @@ def _broker(data: Path, listeners: list[socket.socket]) -> tuple[Part, str]:
     return part, f"redis://127.0.0.1:{ports.number(listener)}/0"
 
 
-def _simulator(port: int, data: Path, options: tuple[str, ...]) -> Part:
-    command = ("simulator", "--host", "127.0.0.1", "--port", str(port), "--data", str(data / "simulator"), *options)
-    return Part("simulator", command, Says("simulator ready "), _BASE)
+def _simulator(port_fd: int, data: Path, options: tuple[str, ...]) -> Part:
+    command = ("simulator", "--listen-fd", str(port_fd), "--data", str(data / "simulator"), *options)
+    return Part("simulator", command, Says("simulator ready "), _BASE, fds=(port_fd,))
 
 
-def _roles(*, ports_fd: int, flower_port: int | None) -> list[Part]:
+def _roles(*, port_fd: int, flower_port: int | None) -> list[Part]:
     cli = "api_stub.cli"
     roles = [
-        Part("api", (cli, "api", "--listen-fd", str(ports_fd)), Notifies(), _FACE, fds=(ports_fd,)),
+        Part("api", (cli, "api", "--listen-fd", str(port_fd)), Notifies(), _FACE, fds=(port_fd,)),
         # Two processes: paid calls and downloads may last minutes, and what is due must not queue behind their threads.
         Part("work", (cli, "worker", "submit", "collect", "--name", "work"), Notifies(), _WORK),
         Part("flow", (cli, "worker", "poll", "control", "webhook", "--name", "flow"), Notifies(), _WORK),

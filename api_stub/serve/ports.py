@@ -35,19 +35,23 @@ def number(listener: socket.socket) -> int:
     return port
 
 
-def free(*preferred: int, host: str = "127.0.0.1") -> int:
-    """A port nobody listens on: the first of `preferred` that is free, else any.
+def listen_on_first(*preferred: int) -> socket.socket:
+    """A socket of this machine that listens on the first of `preferred` that is free, else on any port."""
+    for port in preferred:
+        try:
+            return listen("127.0.0.1", port)
+        except PortTaken:
+            continue
+    return listen("127.0.0.1", 0)
+
+
+def free(*preferred: int) -> int:
+    """A port of this machine nobody listens on: the first of `preferred` that is free, else any.
 
     For programs that must be told a number. Somebody may take it before they do; then they say so, and end.
     """
-    for port in (*preferred, 0):
-        try:
-            listener = listen(host, port)
-        except PortTaken:
-            continue
-        with listener:
-            return number(listener)
-    raise PortTaken(f"no port is free on {host}")
+    with listen_on_first(*preferred) as listener:
+        return number(listener)
 
 
 def reachable_host(host: str) -> str:

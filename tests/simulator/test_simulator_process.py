@@ -37,6 +37,20 @@ def test_a_taken_port_is_one_line_and_exit_code_2() -> None:
     assert ended.stderr == f"simulator: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
+def test_it_serves_on_a_socket_that_it_is_handed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        command = (sys.executable, "-m", "simulator", "--listen-fd", str(listener.fileno()), "--data", str(tmp_path))
+        with subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=subprocess.PIPE, text=True) as process:
+            # It is asked before it is up, and answers when it is.
+            assert httpx2.get(f"http://127.0.0.1:{port}/_simulator/health", timeout=30).status_code == 200
+            process.terminate()
+            said = process.communicate(timeout=15)[0]
+
+    assert said == f"simulator ready http://127.0.0.1:{port}\n"
+    assert process.returncode == 0
+
+
 def test_sigterm_does_not_wait_for_a_hanging_call(start: Callable[..., Any]) -> None:
     simulator = start("--latency", "0")
     ended: list[Exception] = []
