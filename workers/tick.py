@@ -91,7 +91,8 @@ def _silent_submits(context: Context) -> None:
     moves: list[Moved] = []
     with context.database.transaction() as session:
         for job in schedule.silent_submits(session, _MOST_RESCUES):
-            attempt = session.get(Attempt, job.attempt_id) if job.attempt_id else None
+            # With its place still set aside it has not begun a call: the attempt it names is of an earlier claim.
+            attempt = session.get(Attempt, job.attempt_id) if job.attempt_id and not job.reserved else None
             moved = _rescue(context, session, job, attempt)
             if moved is not None:
                 moves.append(moved)
@@ -119,11 +120,11 @@ def _rescue(context: Context, session: Session, job: Job, attempt: Attempt | Non
             return arrive.accept(context, session, job, wait_s=0.0, reason=reason)
         case "answered":
             return arrive.receive(context, session, job, reason="the worker died after the answer was safe in storage")
-        case "rejected" if ledger.settled(session, job.attempt_id or ""):
+        case "rejected" if not ledger.refunded(session, job.attempt_id or ""):
             # It would be paid for again.
             error = JobError(
                 code="upstream_failed",
-                message=f"The worker died after the provider had charged for a refusal: {attempt.note if attempt else ''}"[:500],
+                message=f"The worker died after a refusal that may have been charged: {attempt.note if attempt else ''}"[:500],
                 may_have_been_charged=True,
             )
             return context.life.move(

@@ -120,14 +120,10 @@ def promised(session: Session, *, tenant_id: str | None = None, batch_id: str | 
     return session.scalar(select(func.sum(col(Job.quoted_usd))).where(*wanted, waiting, none_open)) or Decimal(0)
 
 
-def settled(session: Session, attempt_id: str) -> bool:
-    """It has cost something."""
-    return (
-        session.scalars(
-            select(col(LedgerEntry.id)).where(col(LedgerEntry.attempt_id) == attempt_id, col(LedgerEntry.kind) == "settle")
-        ).first()
-        is not None
-    )
+def refunded(session: Session, attempt_id: str) -> bool:
+    """It has surely cost nothing."""
+    wanted = (col(LedgerEntry.attempt_id) == attempt_id, col(LedgerEntry.kind) == "refund")
+    return session.scalars(select(col(LedgerEntry.id)).where(*wanted)).first() is not None
 
 
 def _close(session: Session, attempt_id: str, kind: str, usd: Decimal | None, note: str | None) -> bool:

@@ -404,6 +404,21 @@ def test_a_worker_that_died_before_its_intent_costs_nothing_and_the_job_starts_o
     assert mill.calls == 1
 
 
+def test_what_became_of_an_earlier_call_is_not_taken_for_the_one_that_a_dead_worker_never_made(mill: Mill) -> None:
+    # Given a job whose first answer was lost, and which a person had sent again.
+    job_id = ordered(mill, SUNO, "reset_after_accept times=1")
+    mill.submit(job_id)
+    with mill.database.transaction() as session:
+        assert mill.context.life.move(session, job_id, "resubmit", actor="user", due_at=after(0))
+    mill.hand_over(job_id)
+    assert claim(mill.database, job_id, mill.job(job_id).fence, "dead")
+    mill.time_passes(job_id)
+    mill.tick()
+    assert mill.job(job_id).status == "queued"
+    assert mill.run(job_id).status == "succeeded"
+    assert mill.calls == 2
+
+
 @pytest.mark.parametrize(
     ("state", "expected"),
     [("unknown", "unknown"), ("sending", "unknown"), ("not_sent", "queued"), ("not_accepted", "queued")],

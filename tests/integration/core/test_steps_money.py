@@ -119,12 +119,22 @@ def test_a_lost_answer_stays_open_in_the_books_until_its_task_is_found(mill: Mil
     assert mill.job(job_id).actual_usd == QUOTE
 
 
-def test_a_refusal_that_was_charged_is_not_paid_for_again_when_its_worker_dies(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
-    job_id = accepted(mill, "gemini.generate_content", GEMINI)
+@pytest.mark.parametrize(
+    ("operation", "given", "booked"),
+    [
+        ("gemini.generate_content", GEMINI, ["quote", "reserve", "settle"]),
+        # A good status and an error in words that nobody knows: it is said nowhere whether that costs anything.
+        ("kling.text_to_video", simulated(VIDEO, "error_in_200"), ["quote", "reserve"]),
+    ],
+)
+def test_a_refusal_that_may_have_been_charged_is_not_paid_for_again_when_its_worker_dies(
+    mill: Mill, operation: str, given: dict[str, Any], booked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = accepted(mill, operation, given)
     with monkeypatch.context() as patched:
         patched.setattr("workers.finish.fail", lambda *_: None)  # as if it had died before that
         assert mill.submit(job_id).status == "submitting"
-    assert [kind for kind, _ in books(mill, job_id)] == ["quote", "reserve", "settle"]
+    assert [kind for kind, _ in books(mill, job_id)] == booked
     mill.time_passes(job_id)
     mill.tick()
     job = mill.run(job_id)
