@@ -37,10 +37,11 @@ _MOST_USD = Decimal(100_000_000)
 
 
 class Told(NamedTuple):
-    """What an account holds, in USD; None: not known, and `why` is for people."""
+    """What an account holds, in USD; None: not known, and `why` is for people. `unlimited`: whatever is asked of it."""
 
     usd: Decimal | None
     why: str | None = None
+    unlimited: bool = False
 
 
 def look(context: Context) -> None:
@@ -64,14 +65,14 @@ def look(context: Context) -> None:
     for name, told in answers.items():
         with context.database.transaction() as session:
             balances.keep(session, name, told.usd, told.why)
-            changed = None if told.usd is None else _judge(session, name, told.usd, settings.low_balance_usd)
-        if told.usd is None:
-            log.warning("balance_unknown", key=name, reason=told.why)
-        elif changed == "paused":
-            scope = pauses.scope_of("key", name)
+            changed = _judge(session, name, told, settings.low_balance_usd)
+        scope = pauses.scope_of("key", name)
+        if changed == "paused":
             log.error("key_paused", scope=scope, code="low_balance", usd=amount(told.usd), ends="when the account holds more")
         elif changed == "resumed":
-            log.info("key_resumed", scope=pauses.scope_of("key", name), usd=amount(told.usd))
+            log.info("key_resumed", scope=scope, usd=amount(told.usd))
+        elif told.usd is None and not told.unlimited:
+            log.warning("balance_unknown", key=name, reason=told.why)
 
 
 async def ask(url: str, keys: Mapping[str, SecretStr]) -> dict[str, Told]:
@@ -113,14 +114,16 @@ def _read(said: Any) -> Told:
         return Told(None, "the answer names no total_quota")
     usd = Decimal(usd)
     if usd == _UNLIMITED or usd > _MOST_USD:
-        return Told(None, "the account has no limit")
+        return Told(None, "the account has no limit", unlimited=True)
     return Told(usd) if usd > -_MOST_USD else Told(None, "the answer names no amount that can be meant")
 
 
-def _judge(session: Session, name: str, usd: Decimal, low: Decimal | None) -> str | None:
+def _judge(session: Session, name: str, told: Told, low: Decimal | None) -> str | None:
     """Pause or resume the key, as its account wants: "paused" or "resumed" if that changed anything."""
-    if low is not None and usd < low:
-        reason = f"its account holds {amount(usd)} USD, less than MEDIAMILL_LOW_BALANCE_USD ({amount(low)})"
+    if told.usd is None and not told.unlimited:
+        return None
+    if told.usd is not None and low is not None and told.usd < low:
+        reason = f"its account holds {amount(told.usd)} USD, less than MEDIAMILL_LOW_BALANCE_USD ({amount(low)})"
         return "paused" if pauses.put(session, "key", name, reason=reason, actor=ACTOR, automatic=True) else None
     scope = pauses.scope_of("key", name)
     pause = pauses.get(session, scope)

@@ -191,8 +191,10 @@ def _balances(settings: Settings) -> Iterator[Finding]:
     elif not settings.balance_url:
         yield Finding("balance", True, "not asked for: MEDIAMILL_BALANCE_URL names no address of this gateway")
     else:
-        for name, (usd, why) in asyncio.run(balance.ask(settings.balance_url, keys)).items():
-            if usd is None:
+        for name, (usd, why, unlimited) in asyncio.run(balance.ask(settings.balance_url, keys)).items():
+            if unlimited:
+                yield Finding("balance", True, f"{name}: {why}")
+            elif usd is None:
                 yield Finding("balance", True, f"{name}: unknown: {why}", warning=True)
             elif low is not None and usd < low:
                 said = f"{name}: {amount(usd)} USD, less than MEDIAMILL_LOW_BALANCE_USD ({amount(low)}): fill it, the key is paused"

@@ -48,6 +48,11 @@ def test_a_low_account_is_a_warning(mediamill: Command, monkeypatch: pytest.Monk
     assert "! balance   default: 50.00 USD" in mediamill("doctor").out
 
 
+def test_an_account_without_a_limit_is_no_cause_for_worry(mediamill: Command, gateway: servers.Simulator) -> None:
+    gateway.control(balance_usd="999999999")
+    assert findings(mediamill, "balance") == [("default: the account has no limit", False)]
+
+
 def test_a_balance_that_is_not_known_says_why(
     mediamill: Command, gateway: servers.Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

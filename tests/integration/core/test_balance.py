@@ -133,8 +133,6 @@ def test_each_key_is_judged_by_its_own_account(opened: Open, gateway: Recorder) 
         (Answer({"total_quota": None}), "the answer names no total_quota"),
         (Answer({"total_quota": True}), "the answer names no total_quota"),
         (Answer(b'{"total_quota": NaN}'), "the answer names no total_quota"),
-        (Answer({"total_quota": -1}), "the account has no limit"),
-        (Answer({"total_quota": 999_999_999}), "the account has no limit"),
         (Answer(b'{"total_quota": -1e400}'), "the answer names no amount that can be meant"),
     ],
 )
@@ -152,6 +150,19 @@ def test_an_answer_that_is_not_known_is_logged_and_changes_nothing(
     assert (said["event"], said["log_level"], said["key"], said["reason"]) == ("balance_unknown", "warning", "default", why)
     assert [pause.model_dump() for pause in paused(context)] == before
     assert kept(context) == {"default": (None, why)}
+
+
+@pytest.mark.parametrize("usd", [-1, 999_999_999])
+def test_an_account_without_a_limit_holds_enough_for_its_key(opened: Open, gateway: Recorder, usd: int) -> None:
+    context = opened(gateway)
+    holds(gateway, 1)
+    look(context)
+    assert len(paused(context)) == 1
+    holds(gateway, usd)
+    (said,) = look(context)
+    assert (paused(context), said["event"], said["usd"]) == ([], "key_resumed", None)
+    assert look(context) == [], "there is nothing to worry about"
+    assert kept(context) == {"default": (None, "the account has no limit")}
 
 
 def test_a_gateway_that_does_not_answer_changes_nothing(opened: Open, gateway: Recorder) -> None:
