@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+#: What the names of rates end in, and of nothing else.
+PER_SECOND = "/s"
 #: A rate that was not used is kept for so long, so that a round that comes late loses nothing of it.
 _BURST_S = 1.0
 
@@ -64,7 +66,8 @@ _Counter = tuple[str, str]
 
 
 def bucket_name(scope: str, key_name: str, per_second: float) -> str:
-    return f"{scope} key={key_name} {per_second:g}/s" if key_name else f"{scope} {per_second:g}/s"
+    rate = f"{per_second:g}{PER_SECOND}"
+    return f"{scope} key={key_name} {rate}" if key_name else f"{scope} {rate}"
 
 
 def most_left(per_second: float) -> float:

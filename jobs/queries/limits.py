@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from jobs.db import now
-from jobs.limits import Rule, Use, refilled
+from jobs.limits import PER_SECOND, Rule, Use, refilled
 from jobs.models import Attempt, Bucket, Job, Limit, Tenant
 from jobs.settings import DEFAULT_KEY
 
@@ -156,10 +156,9 @@ def rules(session: Session, tenants: Iterable[Tenant] = ()) -> tuple[Rule, ...]:
 
 def levels(session: Session, moment: datetime) -> dict[str, float]:
     """What is left of each rate now. One that is not here was never used, or long ago."""
-    return {
-        bucket.name: refilled(bucket.tokens, _rate_in(bucket.name), (moment - bucket.at).total_seconds())
-        for bucket in session.scalars(select(Bucket))
-    }
+    # Among them are the buckets of what tenants may submit, whose names are others (`jobs.queries.intake`).
+    buckets = session.scalars(select(Bucket).where(col(Bucket.name).endswith(PER_SECOND)))
+    return {one.name: refilled(one.tokens, _rate_in(one.name), (moment - one.at).total_seconds()) for one in buckets}
 
 
 def spend(session: Session, spent: Mapping[str, float], moment: datetime) -> None:
@@ -188,4 +187,4 @@ def _rule(limit: Limit) -> Rule:
 
 def _rate_in(name: str) -> float:
     """Starts a second: a bucket's name ends in it (`jobs.limits.bucket_name`)."""
-    return float(name.rpartition(" ")[2].removesuffix("/s"))
+    return float(name.rpartition(" ")[2].removesuffix(PER_SECOND))

@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 
 from jobs.db import Database, after
 from jobs.models import Attempt, Batch, Bucket, Gate, Job, Pause, Tenant
-from jobs.queries import ledger, limits, pauses, release
+from jobs.queries import intake, ledger, limits, pauses, release
 from jobs.queries.release import House, Round
 from jobs.states import MODALITIES, JobState
 
@@ -303,6 +303,18 @@ def test_a_rate_of_many_a_second_loses_nothing_between_two_rounds(timed: Databas
         clock.passes(0.5)
         started += len(released(timed))
     assert started == 20 + 200
+
+
+def test_what_tenants_may_submit_a_minute_is_no_concern_of_the_limits(timed: Database) -> None:
+    limit(timed, provider="kling", per_second=5)
+    who = tenant(timed)
+    add_jobs(timed, who, 7)
+    with timed.transaction() as session:
+        intake.take_submit(session, who, 60)
+    assert len(released(timed)) == 5
+    with timed.transaction() as session:
+        assert limits.remove(session, "provider=kling")
+    assert len(rows_of(timed, Bucket)) == 1, "the tenant's own"
 
 
 def test_a_limit_that_is_taken_away_leaves_nothing_behind(timed: Database) -> None:
