@@ -45,18 +45,33 @@ class Lost(ClientError):
 
 
 class Refused(ClientError):
-    """The server said no (RFC 9457). `problems` has a line for each thing wrong with the request."""
+    """The server said no (RFC 9457). `problems` has a line for each thing wrong with the request: in a batch, with its lines."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         self.status = status
         self.code = str(problem.get("code") or "")
-        self.problems = [
-            f"{one.get('loc') or one.get('field') or 'request'}: {one.get('msg') or one.get('message') or one.get('code')}"
-            for one in problem.get("errors") or problem.get("problems") or ()
-            if isinstance(one, Mapping)
-        ]
+        # What is wrong in the same way on many lines is said once.
+        lines_of: dict[str, list[int]] = {}
+        for one in problem.get("errors") or problem.get("problems") or ():
+            if isinstance(one, Mapping):
+                where = one.get("loc") or one.get("field") or "request"
+                lines = lines_of.setdefault(f"{where}: {one.get('msg') or one.get('message') or one.get('code')}", [])
+                lines += [one["line"]] if isinstance(one.get("line"), int) else []
+        self.problems = [f"{in_words(lines)}: {said}" if lines else said for said, lines in lines_of.items()]
         said = str(problem.get("detail") or problem.get("title") or "no reason given")
         super().__init__(f"{said} (HTTP {status}{f', {self.code}' if self.code else ''})")
+
+
+def in_words(lines: Iterable[int]) -> str:
+    """Numbers of lines for people: `line 7`, `lines 1-12, 19`."""
+    runs: list[list[int]] = []
+    for line in sorted(set(lines)):
+        if runs and line == runs[-1][-1] + 1:
+            runs[-1][1:] = [line]
+        else:
+            runs.append([line])
+    shown = ", ".join("-".join(map(str, run)) for run in runs)
+    return f"line{'s' if len(runs) > 1 or len(runs[0]) > 1 else ''} {shown}"
 
 
 class Damaged(ClientError):

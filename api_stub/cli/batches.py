@@ -17,7 +17,7 @@ from api_stub.cli.progress import OutOfTime, bar, follow, share_of_batch, words_
 from api_stub.cli.server import KeyOption, UrlOption, connect
 from api_stub.cli.shell import DONE, FAILED, JsonFlag, ago, bytes_text, fail, misuse, note, print_facts, print_json, print_table
 from api_stub.cli.tracking import MostOption, family, print_jobs
-from api_stub.client import BATCH_FINAL, Client, Damaged, Json, Lost, Refused
+from api_stub.client import BATCH_FINAL, Client, Damaged, Json, Lost, Refused, in_words
 
 #: Jobs of a batch that are shown one by one.
 _SHOWN = 50
@@ -111,7 +111,7 @@ def print_quote(quote: Json) -> None:
         (one["operation"], f"{one['jobs']:,}", f"{one['estimated_usd']} USD", one["kind"]) for one in quote["operations"]
     ]
     rows += [
-        (one["operation"], f"{one['jobs']:,}", "unknown", f"{one['why']} ({_lines_in_words(one)})")
+        (one["operation"], f"{one['jobs']:,}", "unknown", f"{one['why']} ({in_words(one['lines'])}{_more(one)})")
         for one in quote["unknown"]["reasons"]
     ]
     print_table(("OPERATION", "JOBS", "COST", "WHICH IS"), rows, empty="no line would run: all of it is there")
@@ -130,9 +130,8 @@ def print_quote(quote: Json) -> None:
     )
 
 
-def _lines_in_words(reason: Json) -> str:
-    lines = ", ".join(str(line) for line in reason["lines"])
-    return f"line {lines}" if reason["jobs"] == 1 else f"lines {lines}{', …' if reason['jobs'] > len(reason['lines']) else ''}"
+def _more(reason: Json) -> str:
+    return ", …" if reason["jobs"] > len(reason["lines"]) else ""
 
 
 def results(

@@ -47,6 +47,14 @@ def test_a_problem_document_becomes_a_sentence_and_its_list(client_of: Callable[
     assert refused.value.problems == ["input.n: must be at most 10"]
 
 
+def test_what_is_wrong_with_many_lines_of_a_batch_is_said_once_with_their_numbers(client_of: Callable[[Handler], Client]) -> None:
+    wrong = [{"line": line, "loc": "input.n", "msg": "must be at most 10"} for line in (1, 2, 3, 7, 9, 10)]
+    problem = {"detail": "7 lines are wrong", "errors": [*wrong, {"line": 4, "loc": "input.prompt", "msg": "is required"}]}
+    with pytest.raises(Refused) as refused:
+        client_of(lambda request: httpx2.Response(422, json=problem)).submit({})
+    assert refused.value.problems == ["lines 1-3, 7, 9-10: input.n: must be at most 10", "line 4: input.prompt: is required"]
+
+
 def test_an_answer_that_is_no_problem_document_is_still_a_sentence(client_of: Callable[[Handler], Client]) -> None:
     with pytest.raises(Refused, match=r"Bad Gateway \(HTTP 502\)"):
         client_of(lambda request: httpx2.Response(502, text="<html>")).job("job_1")
