@@ -78,8 +78,13 @@ def _pause_key(context: Context, session: Session, job: Job, key_name: str, erro
         probe_at=after(PROBE_EVERY_S),
     )
     if paused:
-        scope = pauses.scope_of("key", key_name, operation)
-        log.error("key_paused", scope=scope, code=error.code, reason=error.message[:300], ends=f"mediamill resume {scope}")
+        log.error(
+            "key_paused",
+            scope=pauses.scope_of("key", key_name, operation),
+            code=error.code,
+            reason=error.message[:300],
+            ends=pauses.lifted_by("key", key_name, operation),
+        )
 
 
 def _concerns_all_of(error: JobError) -> bool:

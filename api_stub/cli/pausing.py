@@ -50,7 +50,7 @@ def pause(
         print_json(shown)
         return DONE
     if not made:
-        note(f"it is paused already; `mediamill resume {kind} {name}` lifts it")
+        note(f"it is paused already; `{pauses.lifted_by(kind, name, operation)}` lifts it")
     print_facts(
         [
             ("paused", shown["scope"]),

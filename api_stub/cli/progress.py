@@ -52,7 +52,8 @@ def words_of(job: Json) -> str:
 def words_of_batch(batch: Json) -> str:
     counts = batch["counts"]
     shown = ("succeeded", "failed", "canceled", "expired", "running", "queued")
-    return f"{counts['total']} jobs: " + ", ".join(f"{counts[name]} {name}" for name in shown if counts[name])
+    jobs = "1 job" if counts["total"] == 1 else f"{counts['total']:,} jobs"
+    return f"{jobs}: " + ", ".join(f"{counts[name]} {name}" for name in shown if counts[name])
 
 
 def follow(

@@ -33,6 +33,11 @@ def scope_of(kind: str, name: str, operation: str | None = None) -> str:
     return f"{kind}:{name}" + (f" operation:{operation}" if operation else "")
 
 
+def lifted_by(kind: str, name: str, operation: str | None = None) -> str:
+    """The command that ends it, for people."""
+    return f"mediamill resume {kind} {name}" + (f" --operation {operation}" if operation else "")
+
+
 def put(
     session: Session,
     kind: str,

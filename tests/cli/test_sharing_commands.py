@@ -15,7 +15,7 @@ from terminal import Command
 from jobs.db import Database, after, now
 from jobs.ids import new_id
 from jobs.models import Attempt, Job
-from jobs.queries import tenants
+from jobs.queries import pauses, tenants
 
 
 @pytest.fixture
@@ -126,6 +126,17 @@ def test_pausing_again_keeps_the_first_reason(mill: Command) -> None:
     again = mill("pause", "operation", "suno.music", "--reason", "second")
     assert again.code == 0 and "first" in again.out
     assert "it is paused already; `mediamill resume operation suno.music` lifts it" in again.err
+
+
+@pytest.mark.usefixtures("two_keys")
+@pytest.mark.parametrize("operation", [None, "kling.text_to_video"])
+def test_the_command_that_a_pause_is_said_to_end_with_ends_it(mill: Command, operation: str | None) -> None:
+    pause = ("pause", "key", "main", *(("--operation", operation) if operation else ()), "--reason", "refused")
+    assert mill(*pause).code == 0
+    (said,) = re.findall(r"`mediamill (.*)` lifts it", mill(*pause).err)
+    assert f"mediamill {said}" == pauses.lifted_by("key", "main", operation)
+    assert mill(*said.split()).code == 0
+    assert mill("pauses").err == "nothing is paused\n"
 
 
 @pytest.mark.usefixtures("two_keys")

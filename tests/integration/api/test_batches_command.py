@@ -128,7 +128,7 @@ def test_a_retry_is_waited_for_with_progress(caller: Caller, mediamill: Command,
 
     assert said.code == (0 if well else 1)
     assert f"batch     {made[0]}" in said.out
-    assert f"1 jobs: 1 {'succeeded' if well else 'failed'}" in said.err
+    assert f"1 job: 1 {'succeeded' if well else 'failed'}" in said.err
 
 
 def test_a_batch_is_downloaded_as_one_checked_archive(caller: Caller, mediamill: Command, tmp_path: Path) -> None:
