@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
@@ -48,8 +48,9 @@ def submit(context: Context, job_id: str, fence: int) -> None:
             "claim",
             actor=context.owner,
             if_fence=fence,
-            # A message that comes after its time finds a job that has no place within the limits any more.
-            only=col(Job.reserved).is_(True),
+            # A message that comes after its time finds a job that has no place within the limits any more; a job that comes
+            # after its own is not begun: the tick ends it.
+            only=and_(col(Job.reserved).is_(True), or_(col(Job.expire_at).is_(None), col(Job.expire_at) > now())),
             lease_owner=context.owner,
             due_at=after(context.settings.lease_s),
             started_at=func.coalesce(Job.started_at, now()),

@@ -42,6 +42,8 @@ def listed(session: Session) -> list[Gate]:
 
 def objection(session: Session, job: Job) -> str | None:
     """Why this job, which was handed out, is not to be called after all; None: nothing came up since."""
+    if job.expire_at is not None and job.expire_at <= session.execute(select(now())).scalar_one():
+        return "the time that it named was over before its call"
     pauses = session.scalars(
         select(Pause).where(
             or_(

@@ -20,7 +20,8 @@ from jobs.db import after
 from jobs.models import Attempt, Job, LedgerEntry
 from jobs.queries import keys
 from jobs.states import JobState
-from workers import follow
+from workers import follow, submit
+from workers.context import Context
 
 PRICES = """
 [[price]]
@@ -158,6 +159,33 @@ def test_a_job_that_never_called_cost_nothing(mill: Mill) -> None:
     assert (job.status, job.actual_usd) == ("expired", Decimal(0))
     assert job.error is not None
     assert (job.error["code"], job.error["may_have_been_charged"]) == ("not_started_in_time", False)
+
+
+@pytest.mark.parametrize("times", [{"start_by": "2026-01-01T00:00:00Z"}, {"deadline_s": 0.001}])
+def test_a_job_whose_time_is_over_is_not_begun_even_if_its_turn_comes_before_the_tick(mill: Mill, times: dict[str, Any]) -> None:
+    job_id = accepted(mill, "kling.text_to_video", VIDEO, **times)
+    servers.eventually(lambda: mill.job(job_id).expire_at <= mill.clock(), what="its end")  # type: ignore[operator]
+    assert mill.submit(job_id).status == "queued"
+    mill.tick()
+    assert (mill.job(job_id).status, mill.calls) == ("expired", 0)
+
+
+def test_a_job_whose_time_ends_while_its_inputs_are_fetched_is_not_paid_for(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = accepted(mill, "kling.text_to_video", VIDEO, deadline_s=3600)
+
+    def slowly(context: Context, job: Job, op: Operation, asked: dict[str, Any]) -> dict[str, Any]:
+        with mill.database.transaction() as session:
+            session.execute(update(Job).values(deadline_at=after(-1), expire_at=after(-1)))
+        job.expire_at = mill.job(job.id).expire_at
+        return asked
+
+    monkeypatch.setattr(submit, "with_media", slowly)
+    assert mill.submit(job_id).status == "queued"
+    mill.tick()
+    job = mill.job(job_id)
+    assert (job.status, job.actual_usd, mill.calls) == ("expired", Decimal(0), 0)
+    assert job.error is not None
+    assert (job.error["code"], job.error["may_have_been_charged"]) == ("deadline_exceeded", False)
 
 
 # After its job has ended --------------------------------------------------------------------------------------------------
