@@ -55,7 +55,8 @@ class Ring:
     """Deficit round robin: whose turn it is, and what each has left of it.
 
     A turn brings a tenant its weight in units, and it is served until that is used up. What it could not use of a turn because a
-    larger job stood first, it keeps for the next; what it could not use because there was no room for it is gone.
+    larger job stood first, it keeps for the next; what it could not use because there was no room for it is gone, except what
+    such a larger job took several turns to earn: it is asked first until there is room for it.
     """
 
     turn: str | None = None
@@ -66,6 +67,10 @@ class Ring:
         if self.turn is not None and self.turn in costs and self.left.get(self.turn, 0.0) >= costs[self.turn]:
             return self.turn
         names = sorted(costs)
+        for name in names:
+            # Refused for want of room in an earlier turn: it has not used it.
+            if self.left.get(name, 0.0) >= costs[name]:
+                return name
         place = bisect_right(names, self.turn or "")
         while True:
             name = names[place % len(names)]
@@ -133,7 +138,11 @@ def serve(
         if verdict is Verdict.STARTED:
             ring = asking.copy()
         elif tenant_id not in queue.costs:
-            asking.forget(tenant_id)
+            # A job that takes more than one turn to earn keeps what it earned: it is asked first from now on.
+            if job.units > weights.get(tenant_id, WEIGHT):
+                asking.left[tenant_id] = min(asking.left[tenant_id], job.units)
+            else:
+                asking.forget(tenant_id)
     for name in [name for name in ring.left if name not in queue.tenants]:
         ring.forget(name)
     return started, ring

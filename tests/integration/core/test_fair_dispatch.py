@@ -305,6 +305,48 @@ def test_a_rate_of_many_a_second_loses_nothing_between_two_rounds(timed: Databas
     assert started == 20 + 200
 
 
+@pytest.mark.parametrize("order", ["ABC", "CBA"])
+@pytest.mark.parametrize("other_work", [False, True])
+def test_a_job_that_needs_a_whole_limit_is_not_overtaken_for_ever(
+    timed: Database, clock: Clock, order: str, other_work: bool
+) -> None:
+    who = {}
+    for name in order:
+        clock.passes(0.01)
+        who[name] = tenant(timed, name)
+    limit(timed, provider="kling", concurrency=9)
+    limit(timed, provider="suno", concurrency=1)
+    large = add_job(timed, who["A"], units=9, modality="image", operation="kling.image_generation")
+    add_jobs(timed, who["B"], 200)
+    if other_work:
+        add_jobs(timed, who["C"], 200, modality="music", operation="suno.music", provider="suno")
+    under_way: dict[str, list[str]] = {"kling": [], "suno": []}
+    for _ in range(60):
+        found = released(timed)
+        if large in found:
+            return
+        for job in rows_of(timed, Job, col(Job.id).in_(found)):
+            under_way[job.provider].append(job.id)
+        end(timed, *(running.pop(0) for running in under_way.values() if running))
+        clock.passes(1)
+    raise AssertionError("it never started")
+
+
+def test_a_large_job_gets_its_turn_where_only_the_windows_are_small(timed: Database, clock: Clock) -> None:
+    large, small, other = (tenant(timed, name) for name in "abc")
+    add_jobs(timed, large, 20, units=4, modality="image", operation="kling.image_generation")
+    add_jobs(timed, small, 100, modality="image", operation="openai.image_generation", provider="openai")
+    add_jobs(timed, other, 500, modality="music", operation="suno.music", provider="suno")
+    units: Counter[str] = Counter()
+    for _ in range(60):
+        found = released(timed, windows={"image": 1, "music": 6})
+        for job in rows_of(timed, Job, col(Job.id).in_(found)):
+            units[job.tenant_id] += job.units
+        end(timed, *found)
+        clock.passes(1)
+    assert 0.5 <= units[large] / units[small] <= 2
+
+
 def test_what_tenants_may_submit_a_minute_is_no_concern_of_the_limits(timed: Database) -> None:
     limit(timed, provider="kling", per_second=5)
     who = tenant(timed)
