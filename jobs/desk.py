@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from jobs.limits import Asking, Room, Rule
 from jobs.models import Gate, Pause
+from jobs.view import amount
 
 #: Upstream keys that may be used for a provider, with their weights (`Settings.keys_of`).
 KeysOf = Callable[[str], Mapping[str, float]]
@@ -51,6 +52,9 @@ class Never(NamedTuple):
 
 class Money(Protocol):
     """What may still be spent."""
+
+    def most_today(self, tenant_id: str) -> Decimal | None:
+        """The tenant's caps themselves, the lower one; None: there is none."""
 
     def left_today(self, tenant_id: str) -> Decimal | None:
         """Of the tenant's caps; None: there is none."""
@@ -117,11 +121,26 @@ class Desk:
         return next((self._pauses[scope] for scope in scopes if scope in self._pauses), None)
 
     def _too_dear(self, job: Candidate) -> Wait | Never | None:
-        usd = job.quoted_usd or Decimal(0)
-        if job.batch_id is not None and (left := self.money.left_of_batch(job.batch_id)) is not None and usd > left:
-            return Never("budget_exceeded", f"Its batch may cost {left} USD more, and this job is quoted {usd} USD.")
+        usd = job.quoted_usd
+        left = None if job.batch_id is None else self.money.left_of_batch(job.batch_id)
+        most = self.money.most_today(job.tenant_id)
+        if left is None and most is None:
+            return None
+        if usd is None:
+            whose = "batch" if left is not None else "tenant"
+            return Never("price_unknown", f"What it costs is not known, so the cap of its {whose} could not be kept.")
+        if left is not None and usd > left:
+            return Never(
+                "budget_exceeded",
+                f"Its batch may cost {amount(max(left, Decimal(0)))} USD more, and this job is quoted {amount(usd)} USD.",
+            )
+        if most is not None and usd > most:
+            return Never("budget_exceeded", f"Its tenant may spend {amount(most)} USD, and this job is quoted {amount(usd)} USD.")
         if (left := self.money.left_today(job.tenant_id)) is not None and usd > left:
-            return Wait("budget", f"the tenant may spend {max(left, Decimal(0))} USD more for now, and the job is quoted {usd} USD")
+            return Wait(
+                "budget",
+                f"the tenant may spend {amount(max(left, Decimal(0)))} USD more for now, and the job is quoted {amount(usd)} USD",
+            )
         return None
 
     def _with_some_key(self, job: Candidate) -> Start | Wait | Never:
@@ -129,23 +148,24 @@ class Desk:
         if not keys:
             return Wait("no_key", f"no upstream key is for {job.provider}: MEDIAMILL_UPSTREAM_KEYS says what each is for")
         # One whose pause is to be tried goes first: nothing else ever ends that pause. Then the least burdened for its weight.
-        order = sorted(keys, key=lambda name: (self._trial(job, name) is None, self._burden(job, name) / keys[name], name))
+        order = sorted(keys, key=lambda name: (not self._trials(job, name), self._burden(job, name) / keys[name], name))
         waits: list[Wait] = []
         blocking: list[tuple[Rule, str]] = []
-        nevers = [rule for name in keys if (rule := self.room.never(job, name)) is not None]
+        nevers = {name: rule for name in keys if (rule := self.room.never(job, name)) is not None}
         if len(nevers) == len(keys):
-            message = (
-                f"It counts for {job.units} units; the limit {nevers[0].scope} lets {nevers[0].concurrency} be at work at once."
-            )
+            rule = nevers[order[0]]
+            message = f"It counts for {job.units} units; the limit {rule.scope} lets {rule.concurrency} be at work at once."
             return Never("over_limit", message)
         for name in order:
             if (wait := self._closed(job, name)) is not None:
                 waits.append(wait)
             elif found := self.room.in_the_way(job, name):
-                blocking += found
+                if name not in nevers:
+                    # What is the tenant's own to free keeps nothing from the others.
+                    blocking += [one for one in found if one[0].tenant_id is not None] or found
                 waits.append(Wait("limit", f"the limit {found[0][0].scope} is used up"))
             else:
-                return Start(name, probe=(job.provider, name) in self._gates or self._trial(job, name) is not None)
+                return Start(name, probe=(job.provider, name) in self._gates or bool(self._trials(job, name)))
         self.room.close(blocking)
         return next((wait for wait in waits if wait.reason == "limit"), waits[0])
 
@@ -154,9 +174,9 @@ class Desk:
 
     def _closed(self, job: Candidate, name: str) -> Wait | None:
         """Why nothing may be asked of the provider with this key."""
-        pause = self._key_pause(job, name)
-        if pause is not None and not self._may_try(pause):
-            return Wait("paused", f"the upstream key {name} is paused: {pause.reason}")
+        for pause in self._pauses_of_key(job, name):
+            if not self._may_try(pause):
+                return Wait("paused", f"the upstream key {name} is paused: {pause.reason}")
         gate = self._gates.get((job.provider, name))
         if gate is None:
             return None
@@ -166,12 +186,15 @@ class Desk:
             return Wait("provider", f"{gate.cause}; {job.provider} is tried with few calls at once")
         return None
 
-    def _key_pause(self, job: Candidate, name: str) -> Pause | None:
-        return self._key_pauses.get((name, "")) or self._key_pauses.get((name, job.operation))
+    def _pauses_of_key(self, job: Candidate, name: str) -> list[Pause]:
+        """Of the key as a whole, and for this operation."""
+        scopes = ((name, ""), (name, job.operation))
+        return [self._key_pauses[scope] for scope in scopes if scope in self._key_pauses]
 
-    def _trial(self, job: Candidate, name: str) -> Pause | None:
-        pause = self._key_pause(job, name)
-        return pause if pause is not None and self._may_try(pause) else None
+    def _trials(self, job: Candidate, name: str) -> list[Pause]:
+        """The pauses that end if this job does well with the key; none where one of them is not to be tried."""
+        pauses = self._pauses_of_key(job, name)
+        return pauses if all(self._may_try(pause) for pause in pauses) else []
 
     def _may_try(self, pause: Pause) -> bool:
         return pause.automatic and pause.probe_at is not None and pause.probe_at <= self.moment and pause not in self.tried
@@ -180,7 +203,6 @@ class Desk:
         self.windows[job.modality] -= 1
         if (job.provider, start.key_name) in self._open:
             self._open[job.provider, start.key_name] -= 1
-        if (pause := self._trial(job, start.key_name)) is not None:
-            self.tried.append(pause)
+        self.tried += self._trials(job, start.key_name)
         self.room.take(job, start.key_name)
         self.money.take(job.tenant_id, job.batch_id, job.quoted_usd or Decimal(0))

@@ -70,14 +70,20 @@ def bucket_name(scope: str, key_name: str, per_second: float) -> str:
     return f"{scope} key={key_name} {rate}" if key_name else f"{scope} {rate}"
 
 
+def is_bucket_of(scope: str, name: str) -> bool:
+    """Whether `bucket_name` has made this name of this scope: that of another rule may begin with the same words."""
+    start, *rest = name.removeprefix(f"{scope} ").split()
+    return name.startswith(f"{scope} ") and (not rest or (len(rest) == 1 and start.startswith("key=") and scope.endswith("key=*")))
+
+
 def most_left(per_second: float) -> float:
     """The most that is kept of a rate that nobody uses; one start at least."""
     return max(1.0, per_second * _BURST_S)
 
 
 def refilled(left: float, per_second: float, passed_s: float) -> float:
-    """What is left of a rate after this time."""
-    return min(most_left(per_second), left + max(0.0, passed_s) * per_second)
+    """What is left of a rate after this time. The clock was set back: nobody knows how much has passed, and it is whole again."""
+    return min(most_left(per_second), left + passed_s * per_second) if passed_s >= 0 else most_left(per_second)
 
 
 @dataclass

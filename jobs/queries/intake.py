@@ -101,6 +101,6 @@ def _tokens(session: Session, tenant_id: str, per_minute: int) -> tuple[float, d
         moment: datetime = session.execute(select(now())).scalar_one()
         return float(per_minute), moment
     tokens, at, moment = row
-    # A clock that is set back gives nothing and takes nothing.
-    passed_s = max(0.0, (moment - at).total_seconds())
-    return min(float(per_minute), tokens + passed_s * per_minute / 60), moment
+    passed_s = (moment - at).total_seconds()
+    # The clock was set back: nobody knows how much has passed, and nobody is to wait for it to come round again.
+    return min(float(per_minute), tokens + passed_s * per_minute / 60) if passed_s >= 0 else float(per_minute), moment

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from jobs.db import now
-from jobs.limits import PER_SECOND, Rule, Use, refilled
+from jobs.limits import PER_SECOND, Rule, Use, bucket_name, is_bucket_of, refilled
 from jobs.models import Attempt, Bucket, Job, Limit, Tenant
 from jobs.settings import DEFAULT_KEY
 
@@ -90,8 +90,9 @@ def put(
 
 def remove(session: Session, scope: str) -> bool:
     """Take a rule away; `scope` as it is listed."""
+    names = session.scalars(select(col(Bucket.name)).where(col(Bucket.name).startswith(f"{scope} ", autoescape=True)))
     session.execute(
-        delete(Bucket).where(col(Bucket.name).startswith(f"{scope} ", autoescape=True)),
+        delete(Bucket).where(col(Bucket.name).in_([name for name in names if is_bucket_of(scope, name)])),
         execution_options={"synchronize_session": False},
     )
     result = session.execute(
@@ -173,6 +174,9 @@ def spend(session: Session, spent: Mapping[str, float], moment: datetime) -> Non
 
 def _rule(limit: Limit) -> Rule:
     rates = [rate for rate in (limit.per_second, limit.per_minute and limit.per_minute / 60) if rate]
+    if len({bucket_name(limit.scope, "", rate) for rate in rates}) == 1:
+        # The same in other words: it is taken from once.
+        del rates[1:]
     return Rule(
         limit.scope,
         provider=limit.provider,

@@ -347,6 +347,59 @@ def test_a_large_job_gets_its_turn_where_only_the_windows_are_small(timed: Datab
     assert 0.5 <= units[large] / units[small] <= 2
 
 
+def test_a_key_that_a_job_could_never_use_is_not_kept_for_it(database: Database) -> None:
+    limit(database, key_name="small", concurrency=4)
+    pause(database, "key", "main")
+    add_job(database, tenant(database, "a"), units=9, modality="image", operation="kling.image_generation")
+    others = add_jobs(database, tenant(database, "b"), 4)
+    assert sorted(released(database, keys={"main": 1.0, "small": 1.0})) == sorted(others)
+
+
+def test_a_tenant_that_is_in_its_own_way_keeps_nothing_from_the_others(database: Database) -> None:
+    limit(database, provider="kling", concurrency=4)
+    full = tenant(database, "a")
+    weigh(database, full, max_running=3)
+    first = add_job(database, full, units=2, modality="image", operation="kling.image_generation")
+    assert released(database) == [first]
+    add_job(database, full, units=3, modality="image", operation="kling.image_generation")
+    others = add_jobs(database, tenant(database, "b"), 2)
+    assert sorted(released(database)) == sorted(others)
+
+
+def test_the_same_rate_in_other_words_is_no_second_one(timed: Database, clock: Clock) -> None:
+    limit(timed, provider="kling", per_second=1, per_minute=60)
+    add_jobs(timed, tenant(timed), 100)
+    started = 0
+    for _ in range(60):
+        started += len(released(timed))
+        clock.passes(1)
+    assert started == 60
+
+
+def test_a_clock_that_is_set_back_stops_nothing(timed: Database, clock: Clock) -> None:
+    limit(timed, provider="kling", per_second=1)
+    add_jobs(timed, tenant(timed), 100)
+    assert len(released(timed)) == 1
+    with timed.transaction() as session:
+        session.execute(update(Job).values(due_at=after(-7200)))
+    clock.passes(-3600)
+    assert len(released(timed)) == 1
+
+
+def test_a_limit_that_is_taken_away_leaves_others_as_they_are(timed: Database, clock: Clock) -> None:
+    for rule in ({}, {"operation": "kling.text_to_video"}, {"key_name": "default"}, {"each_key": True}):
+        limit(timed, provider="kling", per_minute=1, **rule)
+    add_jobs(timed, tenant(timed), 7)
+    assert len(released(timed)) == 1
+    for scope in ("provider=kling", "provider=kling key=*"):
+        with timed.transaction() as session:
+            assert limits.remove(session, scope)
+    assert {bucket.name.rpartition(" ")[0] for bucket in rows_of(timed, Bucket)} == {
+        "provider=kling key=default",
+        "provider=kling operation=kling.text_to_video",
+    }
+
+
 def test_what_tenants_may_submit_a_minute_is_no_concern_of_the_limits(timed: Database) -> None:
     limit(timed, provider="kling", per_second=5)
     who = tenant(timed)
@@ -442,6 +495,15 @@ def _spent(session: Session, who: str, job_id: str, usd: str, at: datetime) -> N
     ledger.settle(session, f"att_{job_id}", Decimal(usd))
 
 
+def test_a_pause_that_is_to_be_tried_is_not_tried_with_what_another_keeps_back(database: Database) -> None:
+    pause(database, "key", "default", automatic=True, probe_at=after(-1))
+    pause(database, "key", "default", operation="kling.image_generation")
+    who = tenant(database)
+    add_job(database, who, modality="image", operation="kling.image_generation", rank_at=after(-100))
+    tried = add_job(database, who)
+    assert released(database) == [tried]
+
+
 def test_what_a_tenant_may_spend_on_a_day_is_kept_and_the_rest_waits_for_the_next(timed: Database, clock: Clock) -> None:
     who, other = tenant(timed, "a"), tenant(timed, "b")
     weigh(timed, who, cap_day_usd=Decimal("1.00"))
@@ -455,6 +517,52 @@ def test_what_a_tenant_may_spend_on_a_day_is_kept_and_the_rest_waits_for_the_nex
     clock.passes(86_400)
     end(timed, *job_ids[:2])
     assert released(timed) == job_ids[2:]
+
+
+def test_a_job_that_is_dearer_than_a_whole_day_is_named_and_holds_up_nothing(database: Database) -> None:
+    who = tenant(database)
+    weigh(database, who, cap_day_usd=Decimal("0.20"))
+    dear, cheap = add_job(database, who, quoted_usd=Decimal("0.28")), add_job(database, who, quoted_usd=Decimal("0.01"))
+    made = run_round(database)
+    assert {job_id: never.code for job_id, never in made.never.items()} == {dear: "budget_exceeded"}
+    assert [ticket.job_id for ticket in made.tickets] == [cheap]
+
+
+@pytest.mark.parametrize("whose", ["tenant", "day", "batch"])
+def test_what_has_no_price_is_not_started_where_there_is_a_cap(database: Database, whose: str) -> None:
+    """It was let in before there was one, or is asked instead of something that has a price."""
+    who = tenant(database)
+    batch_id, (unpriced,) = add_batch(database, who, 1, max_cost_usd=Decimal(9) if whose == "batch" else None)
+    if whose != "batch":
+        weigh(database, who, **{"cap_usd" if whose == "tenant" else "cap_day_usd": Decimal(9)})
+    priced = add_job(database, who, quoted_usd=Decimal("0.01"), batch_id=batch_id, line=2)
+    made = run_round(database)
+    assert {job_id: never.code for job_id, never in made.never.items()} == {unpriced: "price_unknown"}
+    assert [ticket.job_id for ticket in made.tickets] == [priced]
+
+
+def test_a_call_that_has_cost_nobody_knows_what_counts_as_what_was_set_aside_for_it(database: Database) -> None:
+    who = tenant(database)
+    job_ids = add_jobs(database, who, 3, status=JobState.SUCCEEDED, due_at=None, finished_at=after(0))
+    with database.transaction() as session:
+        for job_id, usd in zip(job_ids, ("0.28", "0.30", None), strict=True):
+            session.execute(insert(Attempt).values(id=f"att_{job_id}", job_id=job_id, n=1, provider="kling", client_ref=job_id))
+            quote = None if usd is None else Decimal(usd)
+            ledger.reserve(session, session.get_one(Job, job_id), f"att_{job_id}", key_name=None, usd=quote, at=datetime.now(UTC))
+        assert ledger.settle(session, f"att_{job_ids[0]}", None)
+        assert ledger.refund(session, f"att_{job_ids[1]}", "not taken")
+        assert ledger.settle(session, f"att_{job_ids[2]}", None)
+        assert ledger.committed(session, tenant_id=who) == ledger.claimed(session, who) == Decimal("0.28")
+
+
+def test_what_is_asked_again_after_a_lost_answer_is_promised_again(database: Database) -> None:
+    who = tenant(database)
+    job_id = add_job(database, who, quoted_usd=Decimal("0.28"), attempt_id="att_1", attempts=1)
+    with database.transaction() as session:
+        session.execute(insert(Attempt).values(id="att_1", job_id=job_id, n=1, provider="kling", client_ref="x", state="unknown"))
+        job = session.get_one(Job, job_id)
+        ledger.reserve(session, job, "att_1", key_name=None, usd=Decimal("0.28"), at=datetime.now(UTC))
+        assert ledger.claimed(session, who) == Decimal("0.56")
 
 
 def test_a_job_that_its_batch_cannot_pay_is_named(database: Database) -> None:
