@@ -33,10 +33,11 @@ class Unpriced(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """What is handed in: so many jobs, what those of known price are quoted together, and the others."""
+    """What is handed in: so many jobs, what those of known price are quoted together and the dearest alone, and the others."""
 
     jobs: int
     usd: Decimal
+    dearest: Decimal
     unpriced: Sequence[Unpriced] = ()
 
 
@@ -55,6 +56,8 @@ def admit(session: Session, tenant_id: str, demand: Demand) -> datetime:
         raise price_unknown(demand.unpriced, _cap_in_words(limits))
     if limits.max_queued is not None:
         _room(session, tenant_id, demand.jobs, limits.max_queued)
+    if limits.cap_day_usd is not None and demand.dearest > limits.cap_day_usd:
+        raise _never_affordable(demand.dearest, limits.cap_day_usd)
     if limits.cap_usd is not None and demand.usd:
         _affordable(session, tenant_id, demand.usd, limits.cap_usd)
     return moment
@@ -107,16 +110,26 @@ def _room(session: Session, tenant_id: str, jobs: int, most: int) -> None:
         raise ApiProblem(429, "too_many_queued", detail)
 
 
+def _never_affordable(asked: Decimal, cap: Decimal) -> ApiProblem:
+    amounts = {"cap_day_usd": amount(cap), "asked_usd": amount(asked)}
+    detail = (
+        f"a job that is quoted {amounts['asked_usd']} USD could never start: your cap is {amounts['cap_day_usd']} USD a day; "
+        "ask for less at once, or ask the operator for a higher cap"
+    )
+    return ApiProblem(
+        402, "budget_exhausted", detail, errors=[{"loc": "cost", "code": "budget_exhausted", "msg": detail, **amounts}]
+    )
+
+
 def _affordable(session: Session, tenant_id: str, asked: Decimal, cap: Decimal) -> None:
-    committed = ledger.committed(session, tenant_id=tenant_id)
-    promised = ledger.promised(session, tenant_id=tenant_id)
-    if committed + promised + asked <= cap:
+    claimed = ledger.claimed(session, tenant_id)
+    if claimed + asked <= cap:
         return
     spent = intake.spent(session, tenant_id)
     amounts = {
         "cap_usd": amount(cap),
         "spent_usd": amount(spent),
-        "set_aside_usd": amount(committed - spent + promised),
+        "set_aside_usd": amount(claimed - spent),
         "asked_usd": amount(asked),
     }
     detail = (

@@ -32,6 +32,8 @@ class Tally:
     jobs: Counter[tuple[str, str]] = field(default_factory=Counter)
     usd: defaultdict[tuple[str, str], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     unpriced: defaultdict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    #: How many are quoted just so much.
+    quotes: Counter[Decimal] = field(default_factory=Counter)
     #: Lines that cost nothing, because an equal job runs or has run for them.
     shared: int = 0
 
@@ -41,10 +43,11 @@ class Tally:
         else:
             self.jobs[one.operation, one.quote.kind.value] += 1
             self.usd[one.operation, one.quote.kind.value] += one.quote.usd
+            self.quotes[one.quote.usd] += 1
 
     def without(self, served: Iterable[Priced]) -> Tally:
         """As if these had never run: they share what others make."""
-        rest = Tally(self.jobs.copy(), self.usd.copy(), shared=self.shared)
+        rest = Tally(self.jobs.copy(), self.usd.copy(), quotes=self.quotes.copy(), shared=self.shared)
         lines: set[int] = set()
         for one in served:
             lines.add(one.line)
@@ -52,6 +55,7 @@ class Tally:
             if one.quote.usd is not None and one.quote.kind is not None:
                 rest.jobs[one.operation, one.quote.kind.value] -= 1
                 rest.usd[one.operation, one.quote.kind.value] -= one.quote.usd
+                rest.quotes[one.quote.usd] -= 1
         for key, found in self.unpriced.items():
             rest.unpriced[key] = [line for line in found if line not in lines]
         return rest
@@ -67,7 +71,8 @@ class Tally:
 
     def demand(self, jobs: int) -> Demand:
         unknown = [Unpriced(operation, why, line) for (operation, why), lines in self.unpriced.items() for line in lines]
-        return Demand(jobs, self.total_usd, sorted(unknown, key=lambda one: one.line or 0))
+        dearest = max((usd for usd, jobs in self.quotes.items() if jobs), default=Decimal(0))
+        return Demand(jobs, self.total_usd, dearest, sorted(unknown, key=lambda one: one.line or 0))
 
     def shown(self, jobs: int, max_cost_usd: Decimal | None) -> dict[str, Any]:
         """The quote of a batch as the API answers it."""

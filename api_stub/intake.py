@@ -204,8 +204,8 @@ def _store_row(face: Face, tenant_id: str, claim: Claim | None, row: dict[str, A
 def _demand(checked: Checked) -> Demand:
     quote = checked.quote
     if quote.usd is None:
-        return Demand(1, Decimal(0), [Unpriced(checked.operation.name, quote.unknown)])
-    return Demand(1, quote.usd)
+        return Demand(1, Decimal(0), Decimal(0), [Unpriced(checked.operation.name, quote.unknown)])
+    return Demand(1, quote.usd, dearest=quote.usd)
 
 
 def _store(face: Face, tenant_id: str, claim: Claim | None, job_id: str, write: Callable[[Session], None]) -> Taken:

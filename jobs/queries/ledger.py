@@ -6,11 +6,12 @@ settle and refund of the same attempt exclude each other, so nothing is charged 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, insert, or_, select
+from sqlalchemy import and_, case, exists, func, insert, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
@@ -86,38 +87,46 @@ def committed(
     job_id: str | None = None,
     day: str | None = None,
 ) -> Decimal:
-    """What has been spent and what is set aside, of all entries that fit. What nobody knows counts as nothing."""
-    wanted: list[Any] = [
-        column == value
-        for column, value in (
-            (col(LedgerEntry.tenant_id), tenant_id),
-            (col(LedgerEntry.batch_id), batch_id),
-            (col(LedgerEntry.job_id), job_id),
-            (col(LedgerEntry.day), day),
-        )
-        if value is not None
-    ]
-    rows = session.execute(
-        select(col(LedgerEntry.kind), func.sum(col(LedgerEntry.usd)), func.sum(col(LedgerEntry.freed_usd)))
-        .where(*wanted, col(LedgerEntry.kind) != "quote")
-        .group_by(col(LedgerEntry.kind))
-    ).all()
-    total = Decimal(0)
-    for kind, usd, freed in rows:
-        total += (usd or 0) if kind in ("reserve", "settle") else 0
-        total -= freed or 0
-    return total
+    """What has been spent and what is set aside, of all entries that fit.
+
+    A call that has cost something that nobody knows counts as what was set aside for it; where that is not known, as nothing.
+    """
+    return _total(session, _committed(tenant_id=tenant_id, batch_id=batch_id, job_id=job_id, day=day))
 
 
-def promised(session: Session, *, tenant_id: str | None = None, batch_id: str | None = None) -> Decimal:
-    """What the jobs that wait will set aside when they are called, as they were quoted."""
-    closed = exists().where(col(LedgerEntry.attempt_id) == col(Job.attempt_id), col(LedgerEntry.kind).in_(_CLOSING))
-    wanted = [
-        column == value for column, value in ((col(Job.tenant_id), tenant_id), (col(Job.batch_id), batch_id)) if value is not None
-    ]
-    waiting = and_(col(Job.status).in_((JobState.QUEUED, JobState.SUBMITTING)), col(Job.twin_of).is_(None))
-    none_open = col(Job.attempt_id).is_(None) | closed
-    return session.scalar(select(func.sum(col(Job.quoted_usd))).where(*wanted, waiting, none_open)) or Decimal(0)
+def spoken_for(session: Session, *, tenant_id: str | None = None, batch_id: str | None = None, day: str | None = None) -> Decimal:
+    """What is committed, and what those will set aside that were handed out and have not begun.
+
+    One statement, here and below: between two, a job that begins its call would be in neither.
+    """
+    handed_out = _quoted(text("job.reserved"), tenant_id=tenant_id, batch_id=batch_id)
+    return _total(session, (*_committed(tenant_id=tenant_id, batch_id=batch_id, day=day), handed_out))
+
+
+def claimed(session: Session, tenant_id: str) -> Decimal:
+    """What is committed, and what all jobs that wait will set aside when they are called, as they were quoted."""
+    waits = or_(col(Job.status) == JobState.QUEUED, and_(col(Job.status) == JobState.SUBMITTING, col(Job.reserved)))
+    promised = _quoted(and_(waits, col(Job.twin_of).is_(None)), tenant_id=tenant_id)
+    return _total(session, (*_committed(tenant_id=tenant_id), promised))
+
+
+def _total(session: Session, sums: Sequence[Any]) -> Decimal:
+    return sum((Decimal(one or 0) for one in session.execute(select(*sums)).one()), Decimal(0))
+
+
+def _committed(**fits: str | None) -> tuple[Any, Any]:
+    """What was set aside or spent, and, as a negative amount, what of the first is no longer."""
+    wanted = [getattr(LedgerEntry, name) == value for name, value in fits.items() if value is not None]
+    set_aside = select(func.sum(col(LedgerEntry.usd))).where(*wanted, col(LedgerEntry.kind).in_(("reserve", "settle")))
+    freed = select(func.sum(-col(LedgerEntry.freed_usd))).where(
+        *wanted, col(LedgerEntry.kind).in_(_CLOSING), col(LedgerEntry.usd).is_not(None)
+    )
+    return set_aside.scalar_subquery(), freed.scalar_subquery()
+
+
+def _quoted(which: Any, **fits: str | None) -> Any:
+    wanted = [getattr(Job, name) == value for name, value in fits.items() if value is not None]
+    return select(func.sum(col(Job.quoted_usd))).where(*wanted, which).scalar_subquery()
 
 
 def refunded(session: Session, attempt_id: str) -> bool:

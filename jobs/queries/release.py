@@ -288,6 +288,11 @@ class _Money:
         self._of_tenants: dict[str, Decimal | None] = {}
         self._of_batches: dict[str, Decimal | None] = {}
 
+    def most_today(self, tenant_id: str) -> Decimal | None:
+        tenant = self._tenants.get(tenant_id)
+        caps = [] if tenant is None else [cap for cap in (tenant.cap_usd, tenant.cap_day_usd) if cap is not None]
+        return min(caps, default=None)
+
     def left_today(self, tenant_id: str) -> Decimal | None:
         if tenant_id not in self._of_tenants:
             self._of_tenants[tenant_id] = self._left_of_tenant(self._tenants.get(tenant_id))
@@ -296,10 +301,7 @@ class _Money:
     def left_of_batch(self, batch_id: str) -> Decimal | None:
         if batch_id not in self._of_batches:
             most = self._session.scalar(select(col(Batch.max_cost_usd)).where(col(Batch.id) == batch_id))
-            spent = (
-                None if most is None else ledger.committed(self._session, batch_id=batch_id) + self._on_their_way(batch_id=batch_id)
-            )
-            self._of_batches[batch_id] = None if most is None or spent is None else most - spent
+            self._of_batches[batch_id] = None if most is None else most - ledger.spoken_for(self._session, batch_id=batch_id)
         return self._of_batches[batch_id]
 
     def take(self, tenant_id: str, batch_id: str | None, usd: Decimal) -> None:
@@ -310,15 +312,9 @@ class _Money:
     def _left_of_tenant(self, tenant: Tenant | None) -> Decimal | None:
         if tenant is None or (tenant.cap_usd is None and tenant.cap_day_usd is None):
             return None
-        on_their_way = self._on_their_way(tenant_id=tenant.id)
         left = []
         if tenant.cap_usd is not None:
-            left.append(tenant.cap_usd - ledger.committed(self._session, tenant_id=tenant.id))
+            left.append(tenant.cap_usd - ledger.spoken_for(self._session, tenant_id=tenant.id))
         if tenant.cap_day_usd is not None:
-            left.append(tenant.cap_day_usd - ledger.committed(self._session, tenant_id=tenant.id, day=self._day))
-        return min(left) - on_their_way
-
-    def _on_their_way(self, *, tenant_id: str | None = None, batch_id: str | None = None) -> Decimal:
-        """What those will set aside that were handed out and have not begun."""
-        whose = col(Job.tenant_id) == tenant_id if tenant_id else col(Job.batch_id) == batch_id
-        return self._session.scalar(select(func.sum(col(Job.quoted_usd))).where(text("job.reserved"), whose)) or Decimal(0)
+            left.append(tenant.cap_day_usd - ledger.spoken_for(self._session, tenant_id=tenant.id, day=self._day))
+        return min(left)

@@ -194,6 +194,15 @@ def test_the_cap_of_a_day_is_not_held_against_what_may_run_tomorrow(caller: Call
     assert post_batch(caller, *[SPEECH] * 5).status_code == 202
 
 
+@pytest.mark.parametrize("submit", [post, lambda caller: post_batch(caller, SPEECH, SPEECH)], ids=["job", "batch"])
+def test_a_job_dearer_than_the_cap_of_a_day_could_never_start(caller: Caller, submit: Callable[[Caller], Any]) -> None:
+    limit(caller, cap_day_usd=PRICE - Decimal("0.000001"))
+    (error,) = problem(submit(caller), 402, "budget_exhausted")["errors"]
+    assert (error["cap_day_usd"], error["asked_usd"]) == ("0.000239", "0.00024")
+    assert "could never start" in error["msg"]
+    assert stored(caller) == 0
+
+
 # What it costs to ask -----------------------------------------------------------------------------------------------------
 
 
