@@ -33,6 +33,8 @@ from jobs.view import amount
 _SHOWN_CHARS = 64
 #: The default of the setting `ageing_s`.
 DEFAULT_AGEING_S = 60.0
+#: Moments that can be reckoned with in every zone, whatever is added to them.
+YEARS = range(1971, 9001)
 #: Unknown fields named one by one; whoever sends more has another problem.
 _MOST_UNKNOWN = 20
 
@@ -157,8 +159,7 @@ def check(
         for name in request.events or ()
         if name not in EVENT_TYPES
     ]
-    if request.start_by is not None and request.start_at is not None and request.start_by <= request.start_at:
-        problems.append(Problem("start_by", "out_of_range", "must be later than start_at: the job could never start"))
+    problems += _time_problems(request)
     if problems or operation is None:
         raise Refused(problems)
     quote = price(operation, request.input)
@@ -167,6 +168,14 @@ def check(
     if request.callback_url is None and default_callback is not None:
         request = request.model_copy(update={"callback_url": default_callback})
     return Checked(request, operation, quote, tuple(dict.fromkeys(_named(request))))
+
+
+def _time_problems(request: JobRequest) -> Iterator[Problem]:
+    for name, moment in (("start_at", request.start_at), ("start_by", request.start_by)):
+        if moment is not None and moment.year not in YEARS:
+            yield Problem(name, "out_of_range", f"must lie between the years {YEARS[0]} and {YEARS[-1]}")
+    if request.start_by is not None and request.start_at is not None and request.start_by <= request.start_at:
+        yield Problem("start_by", "out_of_range", "must be later than start_at: the job could never start")
 
 
 def _named(request: JobRequest) -> Iterator[str]:

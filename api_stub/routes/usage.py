@@ -21,6 +21,7 @@ from jobs.models import Tenant
 from jobs.queries import tenants
 from jobs.queries import usage as queries
 from jobs.queries.usage import DIMENSIONS, Key, Span, Used
+from jobs.submission import YEARS
 from jobs.view import amount, instant
 
 router = for_tenants("usage")
@@ -133,8 +134,10 @@ def _span(since: date | None, until: date | None, start: datetime | None, end: d
     except OverflowError:
         raise invalid([{"loc": "query", "code": "out_of_range", "msg": "time is not known so far from now"}]) from None
     for edge, name in ((span.start, "since" if since else "from"), (span.end, "until" if until else "to")):
-        if edge is not None and not 1971 <= edge.year <= 9000:
-            raise invalid([{"loc": f"query.{name}", "code": "out_of_range", "msg": "must lie between the years 1971 and 9000"}])
+        if edge is not None and edge.year not in YEARS:
+            raise invalid(
+                [{"loc": f"query.{name}", "code": "out_of_range", "msg": f"must lie between the years {YEARS[0]} and {YEARS[-1]}"}]
+            )
     if span.start is not None and span.end is not None and span.end <= span.start:
         name = "until" if until else "to"
         raise invalid([{"loc": f"query.{name}", "code": "out_of_range", "msg": "lies before the beginning"}])

@@ -103,6 +103,11 @@ def test_what_is_allowed_is_accepted(more: dict[str, Any]) -> None:
         (GOOD | {"priority": True}, "priority", "wrong_type"),
         (GOOD | {"start_at": "tomorrow"}, "start_at", None),
         (GOOD | {"start_at": "2099-01-01T00:00:00"}, "start_at", None),  # without a zone it is no moment
+        (GOOD | {"start_at": "9999-12-31T23:59:59-14:00"}, "start_at", "out_of_range"),
+        (GOOD | {"start_at": "9999-12-31T23:59:59Z", "deadline_s": 0.01}, "start_at", "out_of_range"),
+        (GOOD | {"start_at": "0001-01-01T00:00:00+14:00"}, "start_at", "out_of_range"),
+        (GOOD | {"start_by": "9001-01-01T00:00:00Z"}, "start_by", "out_of_range"),
+        (GOOD | {"start_at": "2030-01-01T00:00:00Z", "start_by": "2030-01-01T01:00:00+01:00"}, "start_by", "out_of_range"),
         (GOOD | {"deadline_s": 0}, "deadline_s", "out_of_range"),
         (GOOD | {"deadline_s": 604_801}, "deadline_s", "out_of_range"),
         (GOOD | {"deadline_s": float("nan")}, "deadline_s", None),
