@@ -74,7 +74,7 @@ def _leave(context: Context, attempt: Attempt, *, free: bool) -> None:
         if free:
             attempts.over(session, attempt.id)
         else:
-            attempts.look_again(session, attempt.id, None)
+            attempts.look_at_the_end(session, attempt.id)
 
 
 def _hear(context: Context, attempt: Attempt, job: Job, op: Operation, outcome: outcomes.PollOutcome, moment: datetime) -> None:
@@ -120,8 +120,9 @@ def _end(context: Context, attempt: Attempt, job: Job, op: Operation, *, charged
 def _close(context: Context, attempt: Attempt, job: Job, op: Operation | None) -> None:
     """Nothing more will be heard of it. What was done is paid for; what nobody knows of stays open in the ledger."""
     with context.database.transaction() as session:
-        if not attempt.held and attempt.state in ("accepted", "answered"):
-            money.settle_by_quote(context, session, attempt.id, op, attempt.given or job.input)
+        if not attempt.held:
+            if attempt.state in ("accepted", "answered"):
+                money.settle_by_quote(context, session, attempt.id, op, attempt.given or job.input)
             _tell_cost(session, job)
         attempts.over(session, attempt.id)
     if attempt.held:
@@ -132,7 +133,7 @@ def _wait(context: Context, attempt: Attempt, wait_s: float | None) -> None:
     """Look again after so long; None: when it is given up."""
     with context.database.transaction() as session:
         if wait_s is None:
-            session.execute(update(Attempt).where(col(Attempt.id) == attempt.id).values(due_at=Attempt.follow_until))
+            attempts.look_at_the_end(session, attempt.id, only_if=attempt.state)
         else:
             attempts.look_again(session, attempt.id, wait_s)
 

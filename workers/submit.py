@@ -26,7 +26,8 @@ from jobs.errors import JobError
 from jobs.ids import new_client_ref, new_id
 from jobs.life import Moved
 from jobs.models import Job
-from jobs.queries import attempts, gates, ledger, schedule
+from jobs.queries import attempts, batches, gates, ledger, schedule
+from jobs.view import amount
 from storage import StorageError, StorageUnavailable
 from storage.spool import Spool
 from workers import arrive, dispatch, finish, inbound, manners, money, references, upstream
@@ -115,24 +116,36 @@ def _call(context: Context, job: Job, op: Operation) -> None:
 def _begin(context: Context, job: Job, op: Operation, attempt_id: str, client_ref: str, asked: dict[str, Any]) -> bool:
     """Commit the intent. False when the job is no longer ours, or is not to be called now."""
     usd = money.quoted(context, job, op, asked)
-    if job.max_cost_usd is not None and (usd is None or usd > job.max_cost_usd):
-        finish.fail(context, job, _too_dear(job.max_cost_usd, usd))
+    if (problem := _too_dear(context, job, usd)) is not None:
+        finish.fail(context, job, problem)
         return False
     with context.database.transaction() as session:
-        if (objection := gates.objection(session, job)) is None:
+        canceled = job.batch_id is not None and batches.is_canceled(session, job.batch_id)
+        objection = "its batch was canceled" if canceled else gates.objection(session, job)
+        if objection is None:
             held = schedule.touch(session, job.id, job.fence, attempt_id=attempt_id, attempts=Job.attempts + 1, reserved=False)
             if held:
                 at = session.execute(select(now())).scalar_one()
                 attempts.begin(session, attempt_id, job, client_ref, asked, at=at, follow_s=_follow_s(context, op))
                 ledger.reserve(session, job, attempt_id, key_name=job.key_name, usd=usd, at=at)
             return held
-    _put_back(context, job, objection)
+    # One of a canceled batch is out of the dispatcher's sight until the tick ends it.
+    _put_back(context, job, objection, **({"due_at": None} if canceled else {}))
     return False
 
 
-def _too_dear(most: Decimal, usd: Decimal | None) -> JobError:
-    said = "its price is not known" if usd is None else f"it is quoted {usd} USD"
-    return JobError(code="budget_exceeded", message=f"The job may cost {most} USD, and with the values of other jobs {said}.")
+def _too_dear(context: Context, job: Job, usd: Decimal | None) -> JobError | None:
+    """Why the call would take the job beyond its maximum, its earlier calls included."""
+    most = job.max_cost_usd
+    if most is None:
+        return None
+    with context.database.read() as session:
+        before = ledger.committed(session, job_id=job.id) if job.attempts else Decimal(0)
+    if usd is not None and before + usd <= most:
+        return None
+    said = "the price of this call is not known" if usd is None else f"this call is quoted {amount(usd)} USD"
+    said = f"{amount(before)} USD may be owed for earlier calls, and {said}" if before else said
+    return JobError(code="budget_exceeded", message=f"The job may cost {amount(most)} USD, and {said}.")
 
 
 def _follow_s(context: Context, op: Operation) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 from sqlmodel import Session, col
 
 from jobs.db import after, now
@@ -67,7 +67,7 @@ def end(session: Session, attempt_id: str, state: str, error: JobError, *, over:
         http_status=upstream.status if upstream else None,
         request_id=upstream.request_id if upstream else None,
         # Whatever becomes of the job: then its place is free.
-        **(_over() if over else {"due_at": Attempt.follow_until}),
+        **(_over() if over else {"due_at": _news(Attempt.follow_until)}),
     )
 
 
@@ -95,7 +95,13 @@ def lost_count(session: Session, job_id: str) -> int:
 
 
 def _end(session: Session, attempt_id: str, **values: Any) -> None:
-    session.execute(update(Attempt).where(col(Attempt.id) == attempt_id).values(answered_at=now(), **values))
+    values = {"answered_at": now(), "due_at": _news()} | values
+    session.execute(update(Attempt).where(col(Attempt.id) == attempt_id).values(values))
+
+
+def _news(otherwise: Any = None) -> Any:
+    """When it is looked at: one that is followed, since its job ended while the call was on the wire, at once."""
+    return case((col(Attempt.due_at).is_not(None), now()), else_=otherwise)
 
 
 # Those whose job has ended before them ------------------------------------------------------------------------------------
@@ -121,7 +127,12 @@ def hand_out_due(session: Session, hint_s: float, limit: int) -> list[tuple[str,
     return [(attempt_id, operation, key_name) for attempt_id, operation, key_name in rows]
 
 
-def look_again(session: Session, attempt_id: str, wait_s: float | None) -> None:
-    """When it is looked at next; None: never again."""
-    due_at = None if wait_s is None else after(wait_s)
-    session.execute(update(Attempt).where(col(Attempt.id) == attempt_id).values(due_at=due_at))
+def look_again(session: Session, attempt_id: str, wait_s: float) -> None:
+    """It is looked at next after so long."""
+    session.execute(update(Attempt).where(col(Attempt.id) == attempt_id).values(due_at=after(wait_s)))
+
+
+def look_at_the_end(session: Session, attempt_id: str, *, only_if: str | None = None) -> None:
+    """It is looked at next when it is given up. `only_if` it is in this state still: news of it are not to be missed."""
+    here = (col(Attempt.id) == attempt_id, *((col(Attempt.state) == only_if,) if only_if else ()))
+    session.execute(update(Attempt).where(*here).values(due_at=Attempt.follow_until))

@@ -54,6 +54,10 @@ def mark_canceled(session: Session, tenant_id: str, batch_id: str) -> bool:
     return result.first() is not None
 
 
+def is_canceled(session: Session, batch_id: str) -> bool:
+    return session.scalar(select(col(Batch.canceled_at)).where(col(Batch.id) == batch_id)) is not None
+
+
 def add(
     session: Session,
     batch_id: str,
@@ -102,12 +106,12 @@ def hold_back(session: Session, tenant_id: str, batch_id: str) -> None:
 
 
 def jobs_in(session: Session, batch_id: str, status: JobState, limit: int) -> list[str]:
-    """Jobs of the batch in this state, in one order everywhere, so that two who cancel do not wait for each other in a circle."""
-    return list(
-        session.scalars(
-            select(col(Job.id)).where(col(Job.batch_id) == batch_id, col(Job.status) == status).order_by(col(Job.id)).limit(limit)
-        )
-    )
+    """Jobs of the batch in this state, in one order everywhere, so that two who cancel do not wait for each other in a circle.
+
+    Those that have started are locked: what a call of theirs has set aside at this moment is seen by whatever is done to them next.
+    """
+    rows = select(col(Job.id)).where(col(Job.batch_id) == batch_id, col(Job.status) == status).order_by(col(Job.id)).limit(limit)
+    return list(session.scalars(rows if status == JobState.QUEUED else rows.with_for_update()))
 
 
 def canceled_unfinished(session: Session, limit: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -9,18 +10,18 @@ from typing import Any
 
 import pytest
 import servers
-from house import events_of, history_of, rows_of
+from house import add_batch, claim, events_of, history_of, rows_of
 from mill import Mill, open_mill
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlmodel import col
 
 from jobs import catalogue
 from jobs.catalogue.spec import Operation
 from jobs.db import after
 from jobs.models import Attempt, Job, LedgerEntry
-from jobs.queries import keys
+from jobs.queries import attempts, batches, keys, ledger, schedule
 from jobs.states import JobState
-from workers import follow, submit
+from workers import cancel, follow, submit, upstream
 from workers.context import Context
 
 PRICES = """
@@ -223,6 +224,99 @@ def test_a_canceled_jobs_task_is_followed_to_its_end_and_then_its_cost_is_known(
     assert mill.job(job_id).status == "canceled"
 
 
+def meanwhile(mill: Mill, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """This happens while the next call is on the wire."""
+    real = upstream.submit
+
+    def call(*said: Any) -> Any:
+        happens()
+        return real(*said)
+
+    monkeypatch.setattr(upstream, "submit", call)
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "usd"),
+    [
+        ("kling.text_to_video", VIDEO, QUOTE),
+        ("kling.text_to_video", simulated(VIDEO, "reset_after_accept"), QUOTE),
+        ("kling.text_to_video", simulated(VIDEO, "invalid"), Decimal(0)),
+        ("openai.chat", CHAT, Decimal("0.002")),
+    ],
+)
+def test_a_call_whose_job_is_canceled_meanwhile_is_followed_once_its_answer_is_there(
+    mill: Mill, operation: str, given: dict[str, Any], usd: Decimal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = accepted(mill, operation, given)
+
+    def cancel() -> None:
+        with mill.database.transaction() as session:
+            assert mill.context.life.move(session, job_id, "cancel", actor="user")
+        followed(mill, job_id)  # the tick looks at once, when there is nothing to be seen
+
+    meanwhile(mill, monkeypatch, cancel)
+    assert mill.submit(job_id).status == "canceled"
+    (attempt,) = mill.attempts(job_id)
+    assert attempt.due_at is not None and attempt.due_at <= mill.clock()
+    if attempt.state in ("accepted", "unknown"):
+        mill.upstream.wait_finished()
+    followed(mill, job_id, look=2)
+    (attempt,) = mill.attempts(job_id)
+    assert (attempt.held, attempt.due_at) == (False, None)
+    assert mill.job(job_id).actual_usd == usd
+
+
+@pytest.mark.parametrize("ending", ["invalid", "unavailable"])
+def test_what_is_left_of_a_canceled_batch_is_not_called_again(mill: Mill, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by a fallback nor by another try, although its turn may come before the tick."""
+    batch_id, _ = add_batch(mill.database, mill.tenant_id, 1)
+    job_id = with_fallback(mill, ending)
+    with mill.database.transaction() as session:
+        session.execute(update(Job).where(col(Job.id) == job_id).values(batch_id=batch_id, line=2))
+
+    def cancel() -> None:
+        with mill.database.transaction() as session:
+            assert batches.mark_canceled(session, mill.tenant_id, batch_id)
+
+    meanwhile(mill, monkeypatch, cancel)
+    assert mill.submit(job_id).status == "queued"
+    assert mill.submit(job_id).status == "queued"
+    assert mill.calls == 1
+    mill.tick()
+    assert mill.job(job_id).status == "canceled"
+
+
+def test_a_job_that_is_canceled_while_its_call_is_written_down_does_not_say_that_it_cost_nothing(
+    mill_at: Callable[..., Mill], upstream: servers.Simulator
+) -> None:
+    mill = mill_at(upstream, "postgresql")
+    batch_id, _ = add_batch(mill.database, mill.tenant_id, 1)
+    job_id = accepted(mill, "kling.text_to_video", VIDEO)
+    with mill.database.transaction() as session:
+        session.execute(update(Job).where(col(Job.id) == job_id).values(batch_id=batch_id, line=2))
+    assert claim(mill.database, job_id, 0)
+    job = mill.job(job_id)
+
+    def cancel_all() -> None:
+        while cancel.cancel_some(mill.context, batch_id, actor="user", reason="a test", running=True):
+            pass
+
+    def waits_for_a_lock() -> bool:
+        locks = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+        with mill.database.read() as session:
+            return bool(session.execute(locks).scalar_one())
+
+    with mill.database.transaction() as session:
+        assert schedule.touch(session, job_id, job.fence, attempt_id="att_1", attempts=1, reserved=False)
+        canceler = threading.Thread(target=cancel_all)
+        canceler.start()
+        servers.eventually(waits_for_a_lock, what="the cancel that meets the call")
+        attempts.begin(session, "att_1", job, "ref", VIDEO)
+        ledger.reserve(session, job, "att_1", key_name=None, usd=QUOTE, at=mill.clock())
+    canceler.join(20)
+    assert (mill.job(job_id).status, mill.job(job_id).actual_usd) == ("canceled", None)
+
+
 def test_a_task_that_never_ends_holds_its_place_for_a_time_and_stays_open_in_the_books(mill: Mill) -> None:
     job_id = canceled_while_it_ran(mill, simulated(VIDEO, "never_finishes"))
     followed(mill, job_id)
@@ -287,6 +381,19 @@ def test_a_job_that_is_too_late_to_be_tried_again_says_whether_the_first_try_may
     assert job.error is not None
     assert (job.status, job.error["code"], job.error["may_have_been_charged"]) == ("expired", "deadline_exceeded", charged)
     assert ("cost nothing" in job.error["message"]) is not charged
+
+
+def test_what_earlier_calls_may_have_cost_counts_towards_the_jobs_maximum(mill: Mill) -> None:
+    mill.upstream.control(faults=[{"fault": "server_error", "times": 1}])
+    job_id = accepted(mill, "kling.text_to_video", VIDEO, on_unknown="retry")
+    with mill.database.transaction() as session:
+        session.execute(update(Job).values(max_cost_usd=2 * QUOTE - Decimal("0.01")))
+    mill.submit(job_id)
+    job = mill.run(job_id)
+    assert job.error is not None
+    assert (job.status, job.error["code"], job.error["may_have_been_charged"]) == ("failed", "budget_exceeded", True)
+    assert "0.28 USD may be owed for earlier calls" in job.error["message"]
+    assert mill.calls == 1
 
 
 # Fallbacks ----------------------------------------------------------------------------------------------------------------
