@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 
 from jobs.db import now
 from jobs.models import Artifact, Batch, Job
-from jobs.queries import chains
+from jobs.queries import chains, schedule
 from jobs.states import JobState
 
 
@@ -90,7 +90,11 @@ def media(session: Session, batch_id: str) -> tuple[int, int]:
 
 
 def hold_back(session: Session, tenant_id: str, batch_id: str) -> None:
-    """Take what has not started of a batch out of the dispatcher's sight, all at once, until each job is canceled."""
+    """Take what has not started of a batch out of the dispatcher's sight, all at once, until each job is canceled.
+
+    Between two rounds of the dispatcher: it changes many of the same rows, and each would wait for the other.
+    """
+    schedule.one_at_a_time(session, schedule.RELEASE)
     chains.forget_batch(session, tenant_id, batch_id)
     session.execute(
         update(Job)

@@ -27,7 +27,7 @@ from jobs.limits import Room
 from jobs.models import Batch, Gate, Job, Pause, Tenant
 from jobs.models import Ring as RingRow
 from jobs.queries import ledger, limits
-from jobs.queries.schedule import Ticket, one_at_a_time, waits
+from jobs.queries.schedule import RELEASE, Ticket, one_at_a_time, waits
 from jobs.states import JobState
 
 #: Jobs of a lane read ahead.
@@ -81,7 +81,7 @@ def release(session: Session, house: House) -> Round:
 
     Should the caller die before it has published, the tickets come back when `hint_s` has passed.
     """
-    one_at_a_time(session, "release")
+    one_at_a_time(session, RELEASE)
     made = Round()
     moment, windows = free_windows(session, house)
     if all(free <= 0 for free in windows.values()) or not (heads := _heads(session)):

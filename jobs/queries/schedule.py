@@ -20,6 +20,9 @@ from jobs.states import ACTIVE, FINAL, MODALITIES, JobState
 #: The first half of our advisory locks' names; any number will do, as long as it is always this one.
 _LOCKS = 7_215_532
 
+#: What the dispatcher's rounds are called there.
+RELEASE = "release"
+
 _RETURN_ROWS = {"populate_existing": True, "synchronize_session": False}
 
 
