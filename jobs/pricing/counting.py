@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, Protocol
 
 from jobs.catalogue import media
 from jobs.catalogue.spec import Operation, compiled
 from jobs.pricing.tariff import Measure
-from jobs.pricing.units import INPUTS, TOKENS, Unit
+from jobs.pricing.units import INPUTS, MOST, TOKENS, Unit
 from jobs.pricing.usage import DIALECTS, tokens
 
+#: The shortest time that is one, in seconds.
+_LEAST = Decimal("0.000001")
 #: Room for what a provider itself writes around an input that brings tools, in tokens.
 _AROUND_TOOLS = 1_000
 #: Fields of messages whose tokens do not follow from their length: sound, stored files, sealed thoughts.
@@ -65,14 +68,14 @@ def before(unit: Unit, operation: Operation, measure: Measure, given: Mapping[st
         case Unit.REQUEST:
             return Count(Decimal(1), exact=True)
         case Unit.IMAGE:
-            return _asked_or_most(measure.images, measure.images_most, given, "images")
+            return _images(measure, given)
         case Unit.SECOND_OF_VIDEO:
-            return _asked_or_most(measure.seconds, None, given, "seconds")
+            return Count(_positive(_search(measure.seconds, given), "seconds"), exact=True)
         case Unit.CHARACTERS:
             text = _search(measure.text, given)
             if not isinstance(text, str):
                 raise Unknown("the text is not known yet")
-            return Count(Decimal(len(text)), exact=True)
+            return Count(_whole(len(text), "characters"), exact=True)
         case Unit.MINUTE_OF_AUDIO:
             raise Unknown("the length of the sound is not known before it is heard")
         case _ if unit in INPUTS:
@@ -103,7 +106,7 @@ def after(
         counted[Unit.REQUEST] = Decimal(1)
     if Unit.IMAGE in wanted:
         pictures = Decimal(sum(1 for artifact in made if artifact.kind == "image"))
-        counted[Unit.IMAGE] = _positive(_search(measure.images_done, values) or pictures, "images")
+        counted[Unit.IMAGE] = _whole(_search(measure.images_done, values) or pictures, "images")
     if Unit.SECOND_OF_VIDEO in wanted:
         counted[Unit.SECOND_OF_VIDEO] = _positive(_search(measure.seconds, given) or _played_s(made), "seconds")
     if Unit.MINUTE_OF_AUDIO in wanted:
@@ -118,10 +121,10 @@ def beyond(reasons: Mapping[str, str], given: Mapping[str, Any]) -> str | None:
     return next((reason for reason, expression in reasons.items() if _search(expression, given)), None)
 
 
-def _asked_or_most(exact: str | None, most: str | None, given: Mapping[str, Any], what: str) -> Count:
-    if (asked := _search(exact, given)) is not None:
-        return Count(_positive(asked, what), exact=True)
-    return Count(_positive(_search(most, given), what), exact=False)
+def _images(measure: Measure, given: Mapping[str, Any]) -> Count:
+    if (asked := _search(measure.images, given)) is not None:
+        return Count(_whole(asked, "images"), exact=True)
+    return Count(_whole(_search(measure.images_most, given), "images"), exact=False)
 
 
 def _input_bound(operation: Operation, measure: Measure, given: Mapping[str, Any]) -> Count:
@@ -138,29 +141,41 @@ def _output_bound(measure: Measure, given: Mapping[str, Any]) -> Count:
     most = _search(measure.answer_most, given)
     if most is None:
         raise Unknown("the input does not say how long the answer may become")
-    return Count(_positive(most, "tokens") * _positive(_search(measure.answers, given), "answers"), exact=False)
+    return Count(_whole(most, "tokens") * _whole(_search(measure.answers, given), "answers"), exact=False)
 
 
-def _played_s(artifacts: Iterable[Artifact]) -> Decimal | None:
-    """Seconds of film in all; None if one does not say."""
-    lengths = [artifact.duration_s for artifact in artifacts if artifact.kind == "video"]
-    known = [Decimal(str(length)) for length in lengths if length is not None]
-    return sum(known, Decimal()) if len(known) == len(lengths) else None
+def _played_s(artifacts: Iterable[Artifact]) -> Decimal:
+    """Seconds of film in all. Raises Unknown if one does not say."""
+    return sum((_positive(artifact.duration_s, "seconds") for artifact in artifacts if artifact.kind == "video"), Decimal())
 
 
 def _positive(value: Any, what: str) -> Decimal:
-    """A number of JSON, or one written as text, as it reads; through its text, because a float is not what it seems."""
-    try:
-        number = Decimal(str(value)) if isinstance(value, int | float | str | Decimal) and not isinstance(value, bool) else None
-    except InvalidOperation:
-        number = None
-    if number is None or not number.is_finite() or number <= 0:
+    """A number of JSON, or one written as text, as it reads; a float through its text, because it is not what it seems.
+
+    Raises Unknown for what is none, and for one that nobody can mean.
+    """
+    number = None
+    if isinstance(value, int | float | str | Decimal) and not isinstance(value, bool):
+        with suppress(InvalidOperation):
+            number = Decimal(str(value) if isinstance(value, float) else value)
+    if number is None or not number.is_finite() or not _LEAST <= number <= MOST:
+        raise Unknown(f"how many {what} is not known")
+    return number
+
+
+def _whole(value: Any, what: str) -> Decimal:
+    """The same of things that there are no halves of."""
+    number = _positive(value, what)
+    if number % 1:
         raise Unknown(f"how many {what} is not known")
     return number
 
 
 def _search(expression: str | None, document: Any) -> Any:
-    return None if expression is None else compiled(expression).search(document)
+    try:
+        return None if expression is None else compiled(expression).search(document)
+    except (TypeError, ValueError):  # JMESPath, about what is of another type than it ever is
+        raise Unknown("it is not of the form in which it is counted") from None
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,10 @@ from jobs.pricing.units import INPUTS, OUTPUTS, TOKENS, Unit
 
 #: The smallest amount of money there is.
 _MILLIONTH = Decimal("0.000001")
+#: No call costs more, in USD: a larger sum says that something was miscounted, and fits into no ledger.
+_MOST_USD = Decimal(1_000_000_000)
+#: Why there is no price for it.
+_TOO_DEEP = "the input is nested too deep to be counted"
 
 
 class Kind(StrEnum):
@@ -75,6 +79,8 @@ def quote(operation: Operation, given: Mapping[str, Any], *, discount: Decimal, 
         return _quoted(operation, given, discount, prices or price_list())
     except Unknown as reason:
         return Quote(None, None, why=str(reason))
+    except RecursionError:
+        return Quote(None, None, why=_TOO_DEEP)
 
 
 def actual(
@@ -93,7 +99,7 @@ def actual(
     _check_discount(discount)
     try:
         return _spent(operation, given, values, artifacts, discount, prices or price_list())
-    except Unknown:
+    except (Unknown, RecursionError):
         return None
 
 
@@ -192,7 +198,9 @@ def _dearest(unit: Unit, rates: Mapping[Unit, Decimal], whole: Mapping[str, Any]
         kinds = INPUTS
     else:
         kinds = frozenset({Unit.INPUT})
-    return max((one for one in rates if one in kinds), key=lambda one: rates[one])
+    if not (priced := [one for one in rates if one in kinds]):
+        raise Unknown(f"no price is known for {', '.join(sorted(kinds))}")
+    return max(priced, key=lambda one: rates[one])
 
 
 def _line(row: Price, unit: Unit, usd: Decimal, amount: Decimal, discount: Decimal) -> Line:
@@ -204,6 +212,9 @@ def _sum(lines: Iterable[Line]) -> Decimal:
 
 
 def _rounded(usd: Decimal) -> Decimal:
+    """To the smallest amount there is. Raises Unknown for more than a call can cost."""
+    if usd > _MOST_USD:
+        raise Unknown("it comes to more than any call costs")
     return usd.quantize(_MILLIONTH, ROUND_HALF_EVEN)
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from jobs.catalogue import all_operations
 from jobs.catalogue.spec import Expr, Operation
-from jobs.pricing.units import TOKENS, Unit
+from jobs.pricing.units import INPUTS, OUTPUTS, TOKENS, Unit
 from jobs.pricing.usage import DIALECTS
 
 #: What means "the provider chooses" where a row says that it may.
@@ -254,6 +254,19 @@ def problems(operation: Operation, price: Price, measure: Measure) -> Iterator[t
             yield place, f"{operation.name}: {field} is never {strange}"
     if strange_units := sorted(set(price.rates) - _countable(operation, measure)):
         yield "rates", f"{operation.name}: nothing counts {', '.join(strange_units)}"
+    elif missing := _unpriced(price, measure):
+        yield "rates", f"{operation.name}: prices tokens, and not those that every call takes; write {missing} too"
+
+
+def _unpriced(price: Price, measure: Measure) -> str | None:
+    """The kind of token that every call takes and this row, which prices others, does not."""
+    priced, counted = set(price.rates), DIALECTS[measure.usage].units if measure.usage else frozenset()
+    # Words beside a sound that is heard are the exception.
+    if priced & TOKENS and Unit.INPUT not in priced and measure.heard_s is None:
+        return Unit.INPUT
+    if priced <= INPUTS and (written := counted & OUTPUTS):
+        return " or ".join(sorted(written))
+    return None
 
 
 def _countable(operation: Operation, measure: Measure) -> set[Unit]:

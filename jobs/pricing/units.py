@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+#: No call takes more of anything. A larger number counts nothing: it is a slip, or was never meant as a count.
+MOST = 1_000_000_000
+
 
 class Unit(StrEnum):
     """A price's unit. Prices of tokens and characters are per million of them, as every list quotes them."""

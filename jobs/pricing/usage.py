@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jobs.catalogue.spec import compiled
-from jobs.pricing.units import Unit
+from jobs.pricing.units import MOST, Unit
 
 
 class Whole(NamedTuple):
@@ -27,6 +27,11 @@ class Dialect(NamedTuple):
     tells_media_apart: str | None = None
     #: JMESPath, true where something is in it that has a price of its own and no unit here.
     beyond: str | None = None
+
+    @property
+    def units(self) -> frozenset[Unit]:
+        """All that is told apart."""
+        return frozenset(unit for whole in self.wholes for unit in (whole.rest, *whole.parts) if unit is not None)
 
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -140,6 +145,13 @@ def tokens(dialect: Dialect, usage: Any, *, only_text: bool) -> dict[Unit, int] 
     """
     if not isinstance(usage, Mapping):
         return None
+    try:
+        return _counted(dialect, usage, only_text=only_text)
+    except (TypeError, ValueError):  # JMESPath, about what is of another type than it ever is
+        return None
+
+
+def _counted(dialect: Dialect, usage: Mapping[str, Any], *, only_text: bool) -> dict[Unit, int] | None:
     if dialect.beyond and _found(dialect.beyond, usage):
         return None
     if dialect.tells_media_apart and not only_text and not _found(dialect.tells_media_apart, usage):
@@ -167,4 +179,4 @@ def _found(expression: str, document: Mapping[str, Any]) -> Any:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST

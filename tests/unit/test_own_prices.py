@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from jobs import pricing
 from jobs.catalogue import all_operations, showing
 from jobs.pricing import Kind, PriceList, PricesWrong, Unit, actual, price_list, quote
+from jobs.pricing.own import with_own
 
 OPERATIONS = all_operations()
 FULL = Decimal(1)
@@ -171,6 +173,12 @@ def test_the_file_on_the_how_to_page_is_right_and_its_words_are_those_of_the_pro
 # ------------------------------------------------------------------------------------------------------------ wrong files
 
 HEAD = '[[price]]\noperations = ["suno.music"]\n'
+SOME = "prices tokens, and not those that every call takes; write "
+
+
+def row(operation: str, *units: str) -> str:
+    rates = ", ".join(f'{unit} = "1"' for unit in units)
+    return f'[[price]]\noperations = ["{operation}"]\nrates = {{ {rates} }}\n'
 
 
 @pytest.mark.parametrize(
@@ -187,6 +195,12 @@ HEAD = '[[price]]\noperations = ["suno.music"]\n'
         (HEAD + 'usd = "1"\nrates = { request = "1" }\n', "says its price twice"),
         (HEAD + 'rates = { acre = "1" }\n', "rates.acre: must be 'request', 'image'"),
         (HEAD + 'rates = { million_input_tokens = "1" }\n', "rates: suno.music: nothing counts million_input_tokens"),
+        (row("openai.embeddings", "million_audio_input_tokens"), "rates: openai.embeddings: " + SOME + "million_input_tokens too"),
+        (row("openai.chat", "million_cached_input_tokens", "million_output_tokens"), SOME + "million_input_tokens too"),
+        (row("openai.chat", "million_output_tokens"), SOME + "million_input_tokens too"),
+        (row("openai.realtime", "million_audio_input_tokens", "million_audio_output_tokens"), SOME + "million_input_tokens too"),
+        (row("openai.responses", "million_input_tokens"), SOME + "million_output_tokens too"),
+        (row("openai.chat", "million_input_tokens"), SOME + "million_audio_output_tokens or million_output_tokens too"),
         (HEAD + 'rates = "1"\n', "rates: must be a table"),
         (HEAD + 'usd = "1"\nmodle = ["a"]\n', "modle: is no field of [[price]] (did you mean models?)"),
         (HEAD + 'usd = "1"\nmodels = "chirp-v5"\n', "models: must be a list"),
@@ -230,6 +244,35 @@ def test_a_file_of_the_wrong_form_is_named_with_what_is_wrong(tmp_path: Path, te
     [line] = str(wrong.value).splitlines()
     assert line.startswith(f"{tmp_path / 'own.toml'}: ")
     assert said in line
+
+
+@pytest.mark.parametrize(
+    ("operation", "units"),
+    [
+        ("openai.embeddings", ["million_input_tokens"]),
+        # What is heard may be all that goes in.
+        ("openai.transcription", ["million_audio_input_tokens", "million_output_tokens"]),
+        # The picture stands for the tokens that come out.
+        ("openai.image_generation", ["image", "million_input_tokens"]),
+    ],
+)
+def test_a_price_of_all_tokens_that_every_call_takes_is_right(tmp_path: Path, operation: str, units: list[str]) -> None:
+    assert in_force(tmp_path, row(operation, *units)).own() == {operation}
+
+
+@pytest.mark.parametrize("name", sorted(price_list().measured()))
+def test_no_price_that_passes_the_check_raises_at_a_quote_or_a_bill(name: str) -> None:
+    operation, passed = OPERATIONS[name], 0
+    for units in (*combinations(Unit, 1), *combinations(Unit, 2), *combinations(Unit, 3)):
+        try:
+            prices = with_own(row(name, *units), price_list(), OPERATIONS, called="own.toml")
+        except PricesWrong:
+            continue
+        passed += 1
+        answer = quote(operation, operation.example | {"max_tokens": 5, "max_output_tokens": 5}, discount=FULL, prices=prices)
+        assert answer.kind or answer.why
+        actual(operation, operation.example, {}, (), discount=FULL, prices=prices)
+    assert passed
 
 
 def test_every_mistake_has_its_line(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from jobs import pricing
 from jobs.catalogue import all_operations
 from jobs.catalogue.spec import Operation
 from jobs.pricing import Kind, PriceList, Unit, actual, price_list, quote
+from jobs.pricing.tariff import Own
+from jobs.pricing.units import MOST, TOKENS
 
 HERE = Path(pricing.__file__).parent
 OPERATIONS = all_operations()
@@ -796,6 +798,249 @@ def test_a_strange_result_is_no_bill_and_no_error(values: Any) -> None:
     for wrapped in (values, {"usage": values}):
         billed = actual(OPERATIONS["openai.chat"], chat(), wrapped, (), discount=FIFTH_OFF)
         assert billed is None or (isinstance(billed, Decimal) and billed >= 0)
+
+
+# -------------------------------------------------------------------------------------------------- what nobody can mean
+
+#: Numbers and other values that are no count of anything.
+NO_COUNTS: list[Any] = [
+    *(0, -1, -(10**30), 2**53, 10**30, 10**4000, -0.0, 1e300, 1e-300, float("inf"), float("-inf"), float("nan")),
+    *(True, False, "", "0", "-3", "many", "NaN", "sNaN", "Infinity", "1e300", "1e-300", "1e99999999999999999999", "\ud800", "\0"),
+    *([], [1], {}, {"a": 1}),
+]
+ODD: list[Any] = [*NO_COUNTS, None, 1, 2.5, "5", "2.5", " 7 ", "1_0", "٣", "1" * 5_000, "auto", "inf"]
+#: Fields within fields that say how much is asked for, or for what.
+WITHIN = [
+    ("input", "num_outputs"),
+    ("generationConfig", "candidateCount"),
+    ("generationConfig", "maxOutputTokens"),
+    ("sequential_image_generation_options", "max_images"),
+    ("watermark_info", "enabled"),
+]
+#: What results say, by the way their usage is read.
+RESULTS: dict[str | None, dict[str, Any]] = {
+    None: {"usage": {"generated_images": 2, "seconds": 3}, "duration_s": 3.5},
+    "chat": {
+        "usage": {
+            "prompt_tokens": 10,
+            "completion_tokens": 9,
+            "prompt_tokens_details": {"cached_tokens": 2, "audio_tokens": 3},
+            "completion_tokens_details": {"audio_tokens": 4},
+        }
+    },
+    "embeddings": {"usage": {"prompt_tokens": 10}},
+    "responses": {"usage": {"input_tokens": 10, "output_tokens": 9, "input_tokens_details": {"cached_tokens": 2}}},
+    "messages": {
+        "usage": {
+            "input_tokens": 10,
+            "output_tokens": 9,
+            "cache_read_input_tokens": 3,
+            "cache_creation_input_tokens": 5,
+            "cache_creation": {"ephemeral_1h_input_tokens": 2},
+            "server_tool_use": {"web_search_requests": 0},
+            "service_tier": "standard",
+        }
+    },
+    "gemini": {
+        "usage": {
+            "promptTokenCount": 10,
+            "candidatesTokenCount": 9,
+            "thoughtsTokenCount": 3,
+            "toolUsePromptTokenCount": 2,
+            "cachedContentTokenCount": 1,
+            "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 4}],
+        }
+    },
+    "gemini pictures": {
+        "usage": {
+            "promptTokenCount": 10,
+            "candidatesTokenCount": 1295,
+            "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}],
+        }
+    },
+    "images": {
+        "usage": {
+            "input_tokens": 10,
+            "input_tokens_details": {"text_tokens": 4, "image_tokens": 6, "cached_tokens": 0},
+            "output_tokens": 9,
+            "output_tokens_details": {"text_tokens": 1},
+        }
+    },
+    "transcripts": {
+        "usage": {
+            "input_tokens": 10,
+            "input_token_details": {"text_tokens": 4, "audio_tokens": 6},
+            "output_tokens": 9,
+            "seconds": 3,
+        },
+        "duration_s": 3.5,
+    },
+    "realtime": {
+        "usage": {
+            "input_tokens": 10,
+            "input_token_details": {"text_tokens": 4, "audio_tokens": 6, "cached_tokens": 0},
+            "output_tokens": 9,
+            "output_token_details": {"text_tokens": 4, "audio_tokens": 5},
+        }
+    },
+}
+TOTALS = {
+    *("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "cache_read_input_tokens", "thoughtsTokenCount"),
+    *("cache_creation_input_tokens", "promptTokenCount", "candidatesTokenCount", "toolUsePromptTokenCount"),
+}
+MEASURED = sorted(price_list().measured())
+
+
+def own(operation: str, *units: Unit, rate: str = "1000000") -> PriceList:
+    """A price of one's own, so dear that none of what is counted is rounded to nothing."""
+    row = Own(operations=(operation,), rates=dict.fromkeys(units, rate), basis="gateway", discounted=False, source="ours")
+    return price_list().with_own([row])
+
+
+def with_one_replaced(value: Any, odd: Any) -> Iterator[Any]:
+    """The value with one part of it, each in turn, replaced."""
+    yield odd
+    if isinstance(value, dict):
+        yield from ({**value, name: new} for name, part in value.items() for new in with_one_replaced(part, odd))
+    elif isinstance(value, list):
+        yield from ([*value[:n], new, *value[n + 1 :]] for n, part in enumerate(value) for new in with_one_replaced(part, odd))
+
+
+def inputs_with(operation: Operation, odd: Any) -> Iterator[dict[str, Any]]:
+    fields = operation.input_schema.get("properties", {})
+    yield from (new for new in with_one_replaced(operation.example, odd) if isinstance(new, dict))
+    yield from ({**operation.example, field: new} for field in fields for new in (odd, [odd]))
+    yield from ({**operation.example, field: {name: odd}} for field, name in WITHIN if field in fields)
+
+
+def price_lists(operation: str) -> list[PriceList]:
+    """The list, and for all that can be counted a price of one's own."""
+    return [price_list(), own(operation, *TOKENS), *(own(operation, unit) for unit in Unit if unit not in TOKENS)]
+
+
+def is_an_amount(usd: Decimal | None) -> bool:
+    return usd is None or (isinstance(usd, Decimal) and 0 < usd <= MOST and usd == usd.quantize(Decimal("0.000001")))
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_whatever_is_asked_has_a_quote_or_a_reason(name: str) -> None:
+    operation = OPERATIONS[name]
+    for prices in price_lists(name):
+        for asked in (asked for odd in ODD for asked in inputs_with(operation, odd)):
+            answer = quote(operation, asked, discount=FULL, prices=prices)
+            assert is_an_amount(answer.usd), asked
+            assert answer.why or answer.kind is Kind.EXACT, asked
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_whatever_a_result_says_is_a_bill_or_none(name: str) -> None:
+    operation, said = OPERATIONS[name], RESULTS[price_list().measure(name).usage]
+    for prices in price_lists(name)[1:]:
+        for odd in ODD:
+            for values in with_one_replaced(said, odd):
+                assert is_an_amount(actual(operation, operation.example, values, (), discount=FULL, prices=prices)), values
+            for asked in inputs_with(operation, odd):
+                assert is_an_amount(actual(operation, asked, said, [Made("image")], discount=FULL, prices=prices)), asked
+
+
+@pytest.mark.parametrize("name", [name for name in MEASURED if price_list().measure(name).usage])
+def test_the_results_above_have_a_bill(name: str) -> None:
+    said = RESULTS[price_list().measure(name).usage]
+    billed = actual(OPERATIONS[name], OPERATIONS[name].example, said, (), discount=FULL, prices=own(name, *TOKENS))
+    assert billed == sum(count for key, count in said["usage"].items() if key in TOTALS)
+
+
+@pytest.mark.parametrize("count", NO_COUNTS, ids=lambda value: repr(value)[:20])
+def test_what_is_no_count_is_unknown_before_the_call_and_after_it(count: Any) -> None:
+    pictures, prices = OPERATIONS["replicate.prediction"], own("replicate.prediction", Unit.IMAGE, rate="0.05")
+    # What is empty says nothing, and stands for one picture.
+    if count not in ("", [], {}) and count is not False:
+        answer = quote(pictures, {"model": "a/b", "input": {"num_outputs": count}}, discount=FULL, prices=prices)
+        assert (answer.usd, answer.why) == (None, "how many images is not known")
+    # No tokens are a count of tokens.
+    if count != 0 or type(count) is not int:
+        assert actual(OPERATIONS["openai.chat"], chat(), usage(prompt_tokens=count, completion_tokens=1), (), discount=FULL) is None
+    film = [Made("video", count), Made("video", 5.0)]
+    assert actual(OPERATIONS["runway.video_to_video"], {"model": "gen4_aleph"}, {}, film, discount=FULL) is None
+
+
+def test_films_of_endless_length_both_ways_do_not_add_up() -> None:
+    films = [Made("video", float("inf")), Made("video", float("-inf"))]
+    assert actual(OPERATIONS["runway.video_to_video"], {"model": "gen4_aleph"}, {}, films, discount=FULL) is None
+
+
+def test_there_are_no_halves_of_pictures() -> None:
+    def asked(count: Any) -> Decimal | None:
+        wanted = {"model": "a/b", "input": {"num_outputs": count}}
+        return quote(OPERATIONS["replicate.prediction"], wanted, discount=FULL, prices=own("replicate.prediction", Unit.IMAGE)).usd
+
+    assert asked(2.5) is None
+    assert asked(2.0) == asked("2") == asked(2) == 2_000_000
+
+
+def test_the_largest_count_is_still_one() -> None:
+    def billed(count: int) -> Decimal | None:
+        return actual(OPERATIONS["openai.chat"], chat(), usage(prompt_tokens=count, completion_tokens=0), (), discount=FULL)
+
+    assert billed(MOST) == 150
+    assert billed(MOST + 1) is None
+
+
+def test_a_sum_that_no_call_costs_is_unknown() -> None:
+    """A ledger keeps whole millionths in 64 bits."""
+    wanted = {"model": "a/b", "input": {"num_outputs": 1_001}}
+    prices = own("replicate.prediction", Unit.IMAGE)
+    answer = quote(OPERATIONS["replicate.prediction"], wanted, discount=FULL, prices=prices)
+    assert (answer.usd, answer.kind, answer.lines) == (None, None, ())
+    assert answer.why == "it comes to more than any call costs"
+    made = [Made("image")] * 1_001
+    assert actual(OPERATIONS["replicate.prediction"], wanted, {}, made, discount=FULL, prices=prices) is None
+    assert actual(OPERATIONS["replicate.prediction"], wanted, {}, made[1:], discount=FULL, prices=prices) == 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("operation", "wanted", "values"),
+    [
+        ("anthropic.messages", CLAUDE, usage(input_tokens=10, output_tokens=1, server_tool_use={"web_search_requests": "1"})),
+        (
+            "openai.image_generation",
+            GPT_IMAGE,
+            usage(input_tokens=4, output_tokens=1, input_tokens_details={"text_tokens": 4, "cached_tokens": "3"}),
+        ),
+    ],
+)
+def test_a_word_in_the_place_of_a_number_is_no_bill(operation: str, wanted: dict[str, Any], values: Any) -> None:
+    assert actual(OPERATIONS[operation], wanted, values, (), discount=FULL) is None
+
+
+@pytest.mark.parametrize("tools", [["search"], [1], [[1]]])
+def test_tools_of_no_form_have_no_quote_and_no_bill(tools: list[Any]) -> None:
+    wanted, said = GEMINI | CAPPED | {"tools": tools}, usage(promptTokenCount=10, candidatesTokenCount=1)
+    answer = quote(OPERATIONS["gemini.generate_content"], wanted, discount=FULL)
+    assert (answer.usd, answer.kind) == (None, None)
+    assert actual(OPERATIONS["gemini.generate_content"], wanted, said, (), discount=FULL) is None
+
+
+def test_an_input_nested_too_deep_has_no_quote_and_no_bill() -> None:
+    deep: Any = "x"
+    for _ in range(sys.getrecursionlimit() + 100):
+        deep = [deep]
+    wanted = chat(content=deep, max_tokens=10)
+    answer = quote(OPERATIONS["openai.chat"], wanted, discount=FULL)
+    assert (answer.usd, answer.why) == (None, "the input is nested too deep to be counted")
+    prices = own("openai.chat", *TOKENS)
+    said = usage(prompt_tokens=1, completion_tokens=1)
+    assert actual(OPERATIONS["openai.chat"], wanted, said, (), discount=FULL, prices=prices) is None
+
+
+@pytest.mark.parametrize("unit", sorted(TOKENS))
+@pytest.mark.parametrize("name", [name for name in MEASURED if price_list().measure(name).usage])
+def test_a_price_of_some_tokens_raises_nothing_even_if_nobody_checked_it(name: str, unit: Unit) -> None:
+    operation, prices = OPERATIONS[name], own(name, unit)
+    for asked in (operation.example, operation.example | {"max_tokens": 5, "max_output_tokens": 5}):
+        answer = quote(operation, asked, discount=FULL, prices=prices)
+        assert is_an_amount(answer.usd)
+        assert answer.why
 
 
 def test_nothing_is_changed_by_asking() -> None:
