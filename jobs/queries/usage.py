@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlmodel import Session, col
 
 from jobs import catalogue
-from jobs.models import Job, LedgerEntry, Tenant
+from jobs.models import Attempt, Job, LedgerEntry, Tenant
 from jobs.settings import DEFAULT_KEY
 
 #: What may be told apart.
@@ -179,7 +179,10 @@ def _jobs(session: Session, by: Collection[str], tenant_id: str | None, span: Sp
         "tenant": col(Job.tenant_id),
         "operation": col(Job.operation),
         "day": _created_on(session),
-        "key_name": col(Job.key_name),
+        # A job itself only knows a key while it is handed out; what it was called with last is told by that call.
+        "key_name": case(
+            (col(Attempt.id).is_not(None), func.coalesce(col(Attempt.key_name), DEFAULT_KEY)), else_=col(Job.key_name)
+        ),
     }
     wanted: list[Any] = [] if tenant_id is None else [col(Job.tenant_id) == tenant_id]
     if span.start is not None:
@@ -188,7 +191,10 @@ def _jobs(session: Session, by: Collection[str], tenant_id: str | None, span: Sp
     if span.end is not None:
         wanted += [col(Job.id) < _lowest_id(span.end + timedelta(days=1)), col(Job.created_at) < span.end]
     chosen = _chosen(by, columns)
-    statement = select(*chosen.values(), col(Job.status), func.count()).where(*wanted).group_by(*chosen.values(), col(Job.status))
+    statement = select(*chosen.values(), col(Job.status), func.count()).where(*wanted)
+    if "key_name" in chosen:
+        statement = statement.select_from(Job).join(Attempt, col(Attempt.id) == col(Job.attempt_id), isouter=True)
+    statement = statement.group_by(*chosen.values(), col(Job.status))
     return _rows(session, statement, chosen, extra=("status",) if "status" in by else ())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from house import add_job, tenant
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import event, insert, select, text, update
 from sqlmodel import col
 
 from jobs.db import Database
@@ -100,6 +100,22 @@ def test_jobs_without_a_call_are_counted_and_have_cost_nothing_that_is_written_d
     (group,) = used(database, "status", tenant_id=who).values()
     assert (group.jobs, group.calls, group.cost) == (1, 0, None)
     assert money(group)[:4] == usd("0", "0", "0", "0")
+
+
+def test_a_job_counts_for_the_key_that_it_was_last_called_with(database: Database) -> None:
+    who = tenant(database)
+    ended, old, waits = (add_job(database, who) for _ in range(3))
+    with database.transaction() as session:
+        for job_id, key in ((ended, "films"), (old, None)):
+            attempt = {"id": f"att_{job_id}", "job_id": job_id, "n": 1, "provider": "kling", "client_ref": job_id, "key_name": key}
+            session.execute(insert(Attempt).values(attempt))
+            session.execute(update(Job).where(col(Job.id) == job_id).values(attempt_id=f"att_{job_id}"))
+    assert {key: group.jobs for key, group in used(database, "key_name", tenant_id=who).items()} == {
+        (None,): 1,
+        ("default",): 1,
+        ("films",): 1,
+    }
+    assert waits
 
 
 def test_groups_are_told_apart_by_whatever_is_asked_for(database: Database) -> None:
