@@ -33,6 +33,13 @@ class Misnamed(Exception):
         self.what = what
 
 
+def scope_meant(session: Session, words: str) -> str:
+    """The scope of the limit in these words: in any order, its tenant by id or name. Raises ValueError for what is none."""
+    given = limits.selectors_of(words)
+    tenant = None if given.tenant_id is None else tenants.find(session, given.tenant_id)
+    return (given if tenant is None else given._replace(tenant_id=tenant.id)).scope
+
+
 @dataclass(frozen=True)
 class Names:
     """What may be named in a pause or a limit."""

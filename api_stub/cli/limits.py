@@ -94,11 +94,12 @@ def remove_limit(
 
     Example: mediamill limits rm "provider=kling key=*"
     """
+    from api_stub import sharing
     from jobs.queries import limits
 
     with open_database() as database, database.transaction() as session:
         try:
-            wanted = limits.selectors_of(" ".join(scope)).scope
+            wanted = sharing.scope_meant(session, " ".join(scope))
         except ValueError as error:
             misuse(str(error))
         if not limits.remove(session, wanted):

@@ -118,7 +118,7 @@ def list_limits(face: At) -> Response:
 def show_limit(face: At, scope: str) -> Response:
     """One limit, named by its `scope` (URL-encoded)."""
     with face.context.database.read() as session:
-        rule = limits.get(session, _canonical(scope))
+        rule = limits.get(session, _scope(session, scope))
         if rule is None:
             raise not_found("there is no such limit")
         return answer(sharing.limit_view(rule, limits.under_way(session)))
@@ -143,7 +143,7 @@ async def set_limit(request: Request, face: At, scope: str) -> Response:
 def remove_limit(face: At, scope: str) -> Response:
     """Take a limit away."""
     with face.context.database.transaction() as session:
-        if not limits.remove(session, _canonical(scope)):
+        if not limits.remove(session, _scope(session, scope)):
             raise not_found("there is no such limit")
     return Response(status_code=204)
 
@@ -167,9 +167,9 @@ def _set_limit(face: Face, scope: str, asked: Rates) -> dict[str, Any]:
         return sharing.limit_view(rule, limits.under_way(session))
 
 
-def _canonical(scope: str) -> str:
+def _scope(session: Session, words: str) -> str:
     try:
-        return limits.selectors_of(_plausible(scope)).scope
+        return sharing.scope_meant(session, _plausible(words))
     except ValueError:
         raise not_found("there is no such limit") from None
 

@@ -204,6 +204,8 @@ def test_a_limit_is_set_listed_with_its_use_and_removed(mill: Command, own_folde
     assert "films 1, main 2" in mill("limits", "list").out
     assert mill("limits", "rm", "key=*", "provider=kling").code == 0
     assert mill("limits", "rm", "operation=suno.music").out == "removed  operation=suno.music\n"
+    assert mill("limits", "set", "--tenant", "studio", "--concurrency", "1").code == 0
+    assert mill("limits", "rm", "tenant=studio").out.startswith("removed  tenant=ten_")
     assert mill("limits", "list").err == "there is no limit yet\n"
 
 

@@ -184,6 +184,15 @@ def test_a_limit_may_be_for_everything_or_for_one_tenant(admin: Caller, caller: 
     assert (made["tenant_id"], made["operation"]) == (caller.tenant_id, "openai.speech")
 
 
+def test_a_limit_is_found_under_the_words_that_made_it(admin: Caller, caller: Caller) -> None:
+    name = admin.http.get(f"/v1/admin/tenants/{caller.tenant_id}").json()["name"]
+    made = limit(admin, f"tenant={name}", concurrency=3).json()
+    address = f"/v1/admin/limits/{quote(f'tenant={name}')}"
+    assert admin.http.get(address).json() == made
+    assert admin.http.delete(address).status_code == 204
+    assert admin.http.get(address).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("scope", "rates", "code", "said"),
     [
