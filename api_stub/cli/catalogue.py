@@ -99,6 +99,10 @@ def _describe(operation: Operation, prices: PriceList) -> None:
             ("confidence", str(operation.confidence)),
             *(("deprecated", _ending(one)) for one in operation.deprecated),
             ("price", "\n".join(showing.priced(one) for one in seen["price"] or ()) or "unknown"),
+            (
+                "priced by",
+                "\n".join(dict.fromkeys(showing.origin(one) for one in seen["price"] or () if showing.origin(one))) or None,
+            ),
             ("lost answer", seen["lost_answer"]),
             ("cancel", operation.cancel),
             ("source", operation.source),

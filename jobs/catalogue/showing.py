@@ -81,5 +81,10 @@ def priced(price: dict[str, Any]) -> str:
     return rates + (f" ({said})" if said else "") + (f", {notes}" if notes else "")
 
 
+def origin(price: dict[str, Any]) -> str:
+    """Where a row of `price` is from: `https://openai.com/api/pricing, read 2026-11-22`; empty where nobody said."""
+    return ", ".join(one for one in (price["source"], f"read {price['read']}" if price["read"] else None) if one)
+
+
 def _ending(one: Deprecated) -> dict[str, Any]:
     return {"on": one.on.isoformat(), "successor": one.successor, "note": one.note}

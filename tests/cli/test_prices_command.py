@@ -26,6 +26,14 @@ def test_the_catalogue_shows_the_operators_prices(mediamill: Command, prices: Pa
     assert music["price"] == shown["price"]
 
 
+def test_a_price_says_where_it_is_from(mediamill: Command, prices: Path) -> None:
+    prices.write_text(GOOD + 'source = "our contract"\nread = 2026-11-22\n')
+    assert "\npriced by    our contract, read 2026-11-22\n" in mediamill("operations", "suno.music").out
+    said = mediamill("operations", "openai.chat").out
+    assert "\n             2.50 USD per million input tokens" in said, "one below the other"
+    assert "https://developers.openai.com/api/docs/pricing, read 2026-" in said
+
+
 @pytest.mark.parametrize("command", ["operations", "api", "worker", "beat", "serve", "doctor"])
 def test_a_wrong_file_stops_every_command_that_would_use_it(mediamill: Command, prices: Path, command: str) -> None:
     prices.write_text('[[price]]\noperations = ["suno.musik"]\nusd = 1\n')
