@@ -94,7 +94,7 @@ class Fleet:
                 assert self.processes["api"].poll() is None, self.log("api")
                 return None
 
-        wait_for(ready, within_s=30, what=f"the API is ready\n{self.log('api')}")
+        wait_for(ready, within_s=90, what=f"the API is ready\n{self.log('api')}")
 
     def kill(self, name: str) -> None:
         """SIGKILL: no goodbye, no clean-up."""
