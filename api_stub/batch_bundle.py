@@ -23,7 +23,7 @@ from jobs.models import Artifact, Batch, Job
 from jobs.queries import jobs
 from jobs.states import FINAL
 from storage import StorageRefused, StorageUnavailable, Store
-from storage.names import TYPES, safe_filename
+from storage.names import TYPES, safe_filename, short_filename
 
 log = structlog.get_logger()
 
@@ -95,7 +95,7 @@ def _manifest(face: Face, batch: Batch) -> Iterator[bytes]:
 
 def _plan(job: Job, made: Iterable[Artifact]) -> Iterator[_Planned]:
     """The files of a job."""
-    stem = f"{job.line}-{_short(safe_filename(job.custom_id or job.id))}"
+    stem = f"{job.line}-{short_filename(safe_filename(job.custom_id or job.id), _NAME_BYTES)}"
     for artifact in made:
         extension = artifact.key.rpartition(".")[2]
         yield _Planned(f"{stem}-{artifact.index}.{extension if extension in TYPES else 'bin'}", job, artifact)
@@ -209,7 +209,3 @@ def _written(file: BinaryIO, lines: Iterable[bytes]) -> Iterator[bytes]:
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
     while block := file.read(_READ_BYTES):
         yield block
-
-
-def _short(name: str) -> str:
-    return name.encode()[:_NAME_BYTES].decode(errors="ignore").rstrip(" .") or "file"

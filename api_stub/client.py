@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 import uuid
 import zipfile
@@ -31,6 +32,9 @@ _BLOCK_BYTES = 1 << 16
 #: A large batch is checked line by line before it is answered.
 _CHECKING = httpx2.Timeout(600.0, connect=5.0)
 
+#: What a header can carry as it is.
+_SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
+
 
 class ClientError(Exception):
     """A call did not do what was asked; the message is a sentence for people."""
@@ -38,6 +42,10 @@ class ClientError(Exception):
 
 class Unreachable(ClientError):
     """Nothing answers at that address."""
+
+
+class Unsendable(ClientError):
+    """A key that no header can carry. The message does not repeat it: it may be a secret."""
 
 
 class Lost(ClientError):
@@ -82,7 +90,7 @@ class Client:
     """One server, one key. Safe to share between threads.
 
     `timeout_s` is for one answer. Reading calls, and submits that carry an idempotency key, are repeated a few times when a
-    server that answered before stops answering: it may be starting again.
+    server that answered before stops answering: it may be starting again. Raises Unsendable for a key that cannot be sent.
     """
 
     def __init__(
@@ -92,7 +100,7 @@ class Client:
         host = urlsplit(self.url).hostname or ""
         self._http = httpx2.Client(
             base_url=self.url,
-            headers={"User-Agent": "mediamill-cli"} | ({"Authorization": f"Bearer {key}"} if key else {}),
+            headers={"User-Agent": "mediamill-cli"} | ({"Authorization": f"Bearer {_sendable(key, 'API key')}"} if key else {}),
             timeout=httpx2.Timeout(timeout_s, connect=5.0),
             # A proxy never leads to this machine.
             trust_env=not (host == "localhost" or host == "::1" or host.startswith("127.")),
@@ -113,7 +121,7 @@ class Client:
 
     def submit(self, job: Mapping[str, Any], *, idempotency_key: str | None = None) -> Json:
         # Made here if nobody gave one: a submit that is repeated must never become two jobs.
-        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        headers = _once(idempotency_key or uuid.uuid4().hex)
         return self._json("POST", "/v1/jobs", json=job, headers=headers, repeat=True)
 
     def job(self, job_id: str) -> Json:
@@ -146,7 +154,7 @@ class Client:
     ) -> Json:
         """Stream a batch as NDJSON, one job a line. Not repeated here: the lines are gone once they are sent."""
         params = _said_of_lines(callback_url, max_cost_usd, coalesce, reuse_within_s)
-        headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/x-ndjson"}
+        headers = _once(idempotency_key) | {"Content-Type": "application/x-ndjson"}
         return self._json("POST", "/v1/batches", content=lines, headers=headers, params=params, timeout=_CHECKING)
 
     def quote_lines(
@@ -175,7 +183,7 @@ class Client:
         return self._json("POST", f"/v1/batches/{_segment(batch_id)}/cancel", params=params)
 
     def retry_failed(self, batch_id: str, *, include: str | None, idempotency_key: str) -> Json:
-        headers = {"Idempotency-Key": idempotency_key}
+        headers = _once(idempotency_key)
         params = {"include": include} if include else {}
         path = f"/v1/batches/{_segment(batch_id)}/retry-failed"
         return self._json("POST", path, headers=headers, params=params, timeout=_CHECKING, repeat=True)
@@ -349,6 +357,17 @@ class _Stream:
             self._answer.close()
         if isinstance(error, httpx2.TransportError):
             raise self._client._explained(error) from None
+
+
+def _once(idempotency_key: str) -> dict[str, str]:
+    return {"Idempotency-Key": _sendable(idempotency_key, "idempotency key")}
+
+
+def _sendable(key: str, what: str) -> str:
+    # Checked here, because an HTTP library's complaint about a header shows all of it.
+    if not _SENDABLE.fullmatch(key):
+        raise Unsendable(f"the {what} may have only printable ASCII characters, and no space at its ends")
+    return key
 
 
 def _said_of_lines(

@@ -72,6 +72,12 @@ def safe_filename(name: str) -> str:
     return f"{stem[: MAX_FILENAME_CHARS - len(extension) - 1]}.{extension}"
 
 
+def short_filename(name: str, most_bytes: int) -> str:
+    """`name`, cut where it has more bytes than this: disks count bytes, and a character may have four."""
+    encoded = name.encode()
+    return name if len(encoded) <= most_bytes else encoded[:most_bytes].decode(errors="ignore").rstrip(" .")
+
+
 def content_disposition(filename: str, *, attachment: bool) -> str:
     """The header's value by RFC 6266: an ASCII name for old clients, the real one percent-encoded. Pure ASCII."""
     name = safe_filename(filename)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated
@@ -192,7 +192,8 @@ def _draft(path: Path) -> Iterator[IO[str]]:
     except OSError as reason:
         fail(f"cannot write {path}: {reason.strerror}")
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made; that is told already
+            draft.unlink()
 
 
 def _line(job: Json) -> str:
@@ -274,7 +275,9 @@ def download(
         batch = client.batch(batch_id)
         path = out or Path(f"{batch['id']}.zip")
         one_file = path.suffix.lower() == ".zip"
-        if one_file and path.is_dir():
+        if not one_file:
+            files.check_folder(path)
+        elif path.is_dir():
             misuse(f"{path} is a folder")
         if batch["status"] not in BATCH_FINAL:
             note("the batch is not over: this is what it has made so far")

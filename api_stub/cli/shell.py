@@ -54,7 +54,7 @@ def known_failure(error: Exception) -> tuple[list[str], int] | None:
 
     By name where the class lives in a module that most commands need not load.
     """
-    from api_stub.client import ClientError, Refused
+    from api_stub.client import ClientError, Refused, Unsendable
     from jobs.settings import SettingsError
 
     if isinstance(error, Failure):
@@ -62,11 +62,12 @@ def known_failure(error: Exception) -> tuple[list[str], int] | None:
     if isinstance(error, SettingsError):
         return str(error).splitlines(), MISUSE
     if isinstance(error, Refused):
-        more = error.problems if len(error.problems) > 1 else []
+        # One problem is what the sentence says already, save that a batch's names the line only.
+        more = error.problems if len(error.problems) > 1 or error.code == "batch_invalid" else []
         code = MISUSE if error.status in (400, 413, 415, 422) else FAILED
         return [_with_hint(error), *(f"  {problem}" for problem in more)], code
     if isinstance(error, ClientError):
-        return [str(error)], FAILED
+        return [str(error)], MISUSE if isinstance(error, Unsendable) else FAILED
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"PortTaken", "FolderInUse", "UnknownQueue", "RoleRefused"}:
         return [str(error)], MISUSE
@@ -115,11 +116,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
 
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
-    """Name and value, a line each; what is None is left out."""
+    """Name and value, a line each; what is None is left out. The further lines of a value stand below its first."""
     shown = [(name, str(value)) for name, value in facts if value is not None]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        typer.echo(f"{name:<{width}}  {value}")
+        below = "\n" + " " * (width + 2)
+        typer.echo(f"{name:<{width}}  {value.replace(chr(10), below)}")
 
 
 def bytes_text(count: int | None) -> str | None:

@@ -17,7 +17,9 @@ from api_stub.cli.shell import (
     JsonFlag,
     ago,
     bytes_text,
+    complain,
     console,
+    known_failure,
     misuse,
     note,
     print_facts,
@@ -25,7 +27,7 @@ from api_stub.cli.shell import (
     print_table,
     seconds_between,
 )
-from api_stub.client import BATCH_FINAL, FINAL, Client, Json
+from api_stub.client import BATCH_FINAL, FINAL, Client, ClientError, Json
 
 #: States of jobs that are under way, the ones nearest to their end first.
 _UNDER_WAY = ("collecting", "running", "submitting", "unknown", "queued")
@@ -258,17 +260,24 @@ def cancel_jobs(
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> int:
-    """Cancel jobs. What the provider already does may still be charged.
+    """Cancel jobs: each that can be. What the provider already does may still be charged.
 
     Example: mediamill jobs cancel job_0199a7c2f0a87d7c8f0e4f1d2c3b4a59
     """
     with connect(url, key) as client:
-        jobs = [client.cancel_job(job_id) for job_id in job_ids]
+        jobs = []
+        for job_id in job_ids:
+            try:
+                jobs.append(client.cancel_job(job_id))
+            except ClientError as error:
+                # One that has ended must not keep the next from being canceled: it would be paid.
+                (first, *more), _ = known_failure(error) or ([str(error)], FAILED)
+                complain(f"{job_id}: {first}", *more)
     if as_json:
         print_json(jobs)
     else:
         print_facts([(job["id"], job["status"]) for job in jobs])
-    return DONE
+    return DONE if len(jobs) == len(job_ids) else FAILED
 
 
 def retry_job(

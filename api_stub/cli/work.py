@@ -53,6 +53,7 @@ def run(
 
     Example: mediamill run kling.text_to_video prompt="A paper boat in the rain" duration=5 --out films
     """
+    files.check_folder(out)
     with connect(url, key) as client:
         job = client.submit({"operation": operation, "input": _input(client, operation, words or [])})
         job_id = str(job["id"])
@@ -68,7 +69,13 @@ def run(
                 f"{job_id} is {said} and goes on without us: "
                 f"`mediamill watch {job_id}` shows it, `mediamill jobs cancel {job_id}` ends it"
             )
-        saved = files.save(client, job, files.stem_of(job), out) if job["status"] == "succeeded" else []
+        try:
+            saved = files.save(client, job, files.stem_of(job), out) if job["status"] == "succeeded" else []
+        except ClientError as error:
+            fail(
+                f"the files of {job_id} could not be saved: {error}",
+                f"nothing is lost: `mediamill jobs show {job_id}` has links to them",
+            )
     if as_json:
         print_json(job | {"files": [str(path) for path in saved]})
     else:
@@ -157,6 +164,8 @@ def submit(
 
     Example: mediamill submit examples/batch.jsonl --wait --out results
     """
+    if out is not None:
+        files.check_folder(out)
     once = idempotency_key or uuid.uuid4().hex
     said: dict[str, Any] = {
         "callback_url": callback_url,
@@ -206,9 +215,9 @@ def _opened(file: str) -> BinaryIO:
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    # Blank lines too: the server leaves them out and counts them, so that its numbers are those of the file.
     for line in stream:
-        if line.strip():
-            yield line if line.endswith(b"\n") else line + b"\n"
+        yield line if line.endswith(b"\n") else line + b"\n"
 
 
 def _save_all(client: Client, jobs: list[Json], out: Path, *, quiet: bool) -> dict[str, list[Path]]:
@@ -221,13 +230,15 @@ def _save_all(client: Client, jobs: list[Json], out: Path, *, quiet: bool) -> di
             done += count
             show(done / total if total else 1.0, f"{bytes_text(total)}")
 
-        for line, job in enumerate(jobs, start=1):
+        for job in jobs:
             if job["status"] == "succeeded":
+                stem = files.stem_in_batch(job, job["line"], len(jobs))
                 try:
-                    saved[job["id"]] = files.save(client, job, files.stem_in_batch(job, line, len(jobs)), out, moved)
+                    saved[job["id"]] = files.save(client, job, stem, out, moved)
                 except ClientError as error:
                     fail(
-                        f"the files of {job['id']} could not be saved: {error}", f"the batch is {job['batch_id']}; nothing is lost"
+                        f"the files of {job['id']} could not be saved: {error}",
+                        f"nothing is lost: `mediamill batches download {job['batch_id']} --out FOLDER` fetches them",
                     )
     return saved
 
@@ -237,13 +248,13 @@ def _batch_summary(batch: Json, jobs: list[Json], saved: dict[str, list[Path]]) 
         ("LINE", "JOB", "OPERATION", "STATUS", "FILES"),
         (
             (
-                line,
+                job["line"],
                 job.get("custom_id") or job["id"],
                 job["operation"],
                 job["status"] if not job.get("error") else f"{job['status']}: {job['error'].get('message')}",
                 ", ".join(str(path) for path in saved.get(job["id"], [])) or len(job.get("artifacts") or ()),
             )
-            for line, job in enumerate(jobs, start=1)
+            for job in jobs
         ),
         empty="the batch has no jobs",
     )

@@ -11,7 +11,7 @@ import pytest
 
 from api_stub import client as client_module
 from api_stub.cli import files
-from api_stub.client import Client, Damaged, Lost, Refused, Unreachable
+from api_stub.client import Client, Damaged, Lost, Refused, Unreachable, Unsendable
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
 
@@ -103,6 +103,22 @@ def test_nothing_there_says_how_to_start_it(client_of: Callable[[Handler], Clien
         client_of(answer).job("job_1")
 
 
+@pytest.mark.parametrize("key", ["geheim123\r", "geheim123\n", " geheim123", "geheim123 ", "geheim\t123", "schlüssel"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated(client_of: Callable[[Handler], Client], key: str) -> None:
+    client = client_of(lambda request: httpx2.Response(202, json={"id": str(request.url)}))
+    calls: list[Callable[[], object]] = [
+        lambda: Client("http://127.0.0.1:8080", key),
+        lambda: client.submit({}, idempotency_key=key),
+        lambda: client.submit_lines([], idempotency_key=key),
+        lambda: client.retry_failed("batch_1", include=None, idempotency_key=key),
+    ]
+    for call in calls:
+        with pytest.raises(Unsendable, match="key may have only printable ASCII characters") as refused:
+            call()
+        assert key.strip() not in str(refused.value)
+    assert client.submit({}, idempotency_key="the 1st of May!")["id"].endswith("/v1/jobs")
+
+
 def test_a_list_is_read_page_by_page_up_to_the_limit(client_of: Callable[[Handler], Client]) -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         first, limit = int(request.url.params.get("cursor", "0")), int(request.url.params["limit"])
@@ -166,3 +182,41 @@ def test_file_names_say_what_is_in_them_and_never_leave_the_folder() -> None:
     }
     names = [name for _, name in files.names_of(job, files.stem_in_batch(job, 3, 24))]
     assert names == ["03-.._.._etc_passwd-1.mp3", "03-.._.._etc_passwd-2.txt", "03-.._.._etc_passwd-3.bin"]
+
+
+@pytest.mark.parametrize(
+    "custom_id",
+    ["x" * 150, "梦" * 100, "🎬" * 200, "\u0958" * 200, "scene 1." + "y" * 150],
+    ids=["ascii", "three bytes each", "four bytes each", "longer when normalized", "dots"],
+)
+def test_every_output_has_a_file_of_its_own_however_long_the_job_s_name(
+    client_of: Callable[[Handler], Client], tmp_path: Path, custom_id: str
+) -> None:
+    made = [f"output {number}".encode() for number in range(12)]
+    artifacts = [
+        {"index": number, "sha256": hashlib.sha256(one).hexdigest(), "bytes": len(one), "media_type": "model/gltf+json"}
+        for number, one in enumerate(made)
+    ]
+    job = {"id": "job_1", "operation": "suno.music", "custom_id": custom_id, "artifacts": artifacts}
+    client = client_of(lambda request: httpx2.Response(200, content=made[int(request.url.path.rpartition("/")[2])]))
+    saved = files.save(client, job, files.stem_in_batch(job, 3, 24), tmp_path)
+    assert [path.read_bytes() for path in saved] == made
+    assert [path.name[-8:] for path in saved[9:]] == ["-10.gltf", "-11.gltf", "-12.gltf"]
+    assert all(path.name.startswith("03-") for path in saved)
+    assert len(list(tmp_path.iterdir())) == 12
+
+
+def test_names_that_are_short_enough_stay_as_they_are() -> None:
+    job = {"operation": "suno.music", "custom_id": "Szene 1. Grüße.", "artifacts": [{"media_type": "audio/mpeg"}]}
+    ((_, name),) = files.names_of(job, files.stem_in_batch(job, 3, 24))
+    assert name == "03-Szene 1. Grüße..mp3"
+    ((_, name),) = files.names_of(job, "x" * 150)
+    assert name == "x" * 116 + ".mp3"
+
+
+def test_a_folder_that_cannot_be_made_is_said_as_a_sentence(client_of: Callable[[Handler], Client], tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    job = {"id": "job_1", "operation": "suno.music", "artifacts": []}
+    client = client_of(lambda request: httpx2.Response(200))
+    with pytest.raises(files.Unsaved, match=r"cannot write .*/taken: File exists"):
+        files.save(client, job, "x", tmp_path / "taken")

@@ -73,6 +73,47 @@ def test_misuse_is_one_line_on_stderr_and_exit_code_2(mediamill: Command, words:
     assert said.out == ""
 
 
+@pytest.mark.parametrize("words", [["run", "kling.text_to_video", "prompt=x"], ["submit", "jobs.jsonl"]])
+@pytest.mark.parametrize(
+    ("out", "complaint"),
+    [
+        ("jobs.jsonl", "jobs.jsonl is no folder"),
+        ("jobs.jsonl/below", "Not a directory"),
+        ("x" * 300, "File name too long"),
+        ("nowhere", "nowhere is no folder"),
+    ],
+)
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_sent(
+    mediamill: Command, tmp_path: Path, words: list[str], out: str, complaint: str
+) -> None:
+    (tmp_path / "jobs.jsonl").write_text("{}")
+    (tmp_path / "nowhere").symlink_to("not-there")
+    # Nothing answers there: whatever is sent would say so.
+    said = mediamill(*words, "--out", out, "--url", "http://127.0.0.1:1")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"mediamill: cannot write into {out}: ") and complaint in said.err
+    assert said.err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"jobs.jsonl", "nowhere"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["jobs", "list", "--key", "geheim123\r"],
+        ["jobs", "list", "--key", "schlüssel"],
+        ["submit", "jobs.jsonl", "--idempotency-key", "ü"],
+        ["batches", "retry-failed", "batch_1", "--idempotency-key", "geheim123\n"],
+    ],
+    ids=ascii,
+)
+def test_a_key_that_cannot_be_sent_is_misuse_and_not_shown(mediamill: Command, tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "jobs.jsonl").write_text("{}")
+    said = mediamill(*words, "--url", "http://127.0.0.1:1")
+    kind = "API" if "--key" in words else "idempotency"
+    assert said.code == 2
+    assert said.err == f"mediamill: the {kind} key may have only printable ASCII characters, and no space at its ends\n"
+
+
 def test_wrong_settings_are_named_line_by_line(mediamill: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDIAMILL_WINDOWW", "3")
     monkeypatch.setenv("MEDIAMILL_TICK_S", "0")

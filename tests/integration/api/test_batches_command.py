@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,24 @@ def test_what_failed_is_asked_for_again(caller: Caller, mediamill: Command) -> N
     words = mediamill("show", made["id"])
     assert f"retry of  {batch}" in words.out
     assert mediamill("retry-failed", batch, "--include", "everything").code == 2
+
+
+def work_on_next(caller: Caller, *, before_the_end: Callable[[], object] = lambda: None) -> threading.Thread:
+    """The worker: ends the jobs of the next batch well, as soon as it is there."""
+
+    def work() -> None:
+        found: list[Json] = []
+        while not found:
+            found = caller.http.get("/v1/batches?limit=1").json()["data"]
+        lines = caller.http.get(f"/v1/batches/{found[0]['id']}/results").text.splitlines()
+        before_the_end()
+        for job in map(json.loads, lines):
+            caller.succeed(job["id"])
+        finish.close_batch(caller.context, found[0]["id"])
+
+    worker = threading.Thread(target=work, daemon=True)  # it may wait in vain
+    worker.start()
+    return worker
 
 
 @pytest.mark.parametrize("well", [True, False])
@@ -234,3 +253,96 @@ def test_a_file_is_submitted_with_a_cap_and_sharing(caller: Caller, mediamill: C
     assert batch["max_cost_usd"] == "0.00024"
     jobs = [json.loads(line) for line in caller.http.get(f"/v1/batches/{batch['id']}/results").text.splitlines()]
     assert [job["shared_from"] for job in jobs] == [None, jobs[0]["id"]]
+
+
+# Submitting a file ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_only_bad_line_is_told_with_its_reason_and_its_number_in_the_file(mediamill: Command, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    good, bad = json.dumps(SPEECH), json.dumps(SPEECH | {"operation": "openai.speach"})
+    file.write_text(f"\n{good}\n\n  \r\n{good}\n{bad}")
+
+    said = mediamill("submit", str(file))
+
+    assert said.code == 2
+    first, second = said.err.splitlines()
+    assert "nothing was stored: 1 line is wrong, line 6 first" in first
+    assert second.startswith("mediamill:   line 6: operation: ")
+
+
+def test_files_and_the_table_have_the_numbers_of_the_file_s_lines(caller: Caller, mediamill: Command, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text("\n\n".join(json.dumps(SPEECH | {"custom_id": name}) for name in ("a", "b")))
+    worker = work_on_next(caller)
+
+    said = mediamill("submit", str(file), "--out", "results")
+    worker.join(30)
+
+    assert said.code == 0, said.err
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["01-a.png", "03-b.png"]
+    assert [row.split()[:2] for row in said.out.splitlines()[1:3]] == [["1", "a"], ["3", "b"]]
+    assert mediamill("download", said.err.split()[0], "--out", "results").code == 0
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["01-a.png", "03-b.png"]
+
+
+def test_files_that_cannot_be_saved_after_all_are_told_with_where_they_are(
+    caller: Caller, mediamill: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text(json.dumps(SPEECH))
+    worker = work_on_next(caller, before_the_end=(tmp_path / "results").touch)
+
+    said = mediamill("submit", str(file), "--out", "results")
+    worker.join(30)
+
+    assert said.code == 1
+    batch = said.err.split()[0]
+    assert "could not be saved: cannot write results: File exists" in said.err
+    assert f"nothing is lost: `mediamill batches download {batch} --out FOLDER` fetches them" in said.err
+
+
+def test_what_one_operation_made_and_cannot_be_saved_is_told_with_its_job(caller: Caller, command: Command, tmp_path: Path) -> None:
+    def work() -> None:
+        found: list[Json] = []
+        while not found:
+            found = caller.http.get("/v1/jobs").json()["data"]
+        (tmp_path / "results").touch()
+        caller.succeed(found[0]["id"])
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    said = command("run", "openai.speech", *(f"{name}={value}" for name, value in SPEECH["input"].items()), "--out", "results")
+    worker.join(30)
+
+    assert said.code == 1
+    job = said.err.split()[0]
+    assert f"the files of {job} could not be saved: cannot write results: File exists" in said.err
+    assert f"nothing is lost: `mediamill jobs show {job}` has links to them" in said.err
+
+
+def test_what_is_downloaded_or_written_goes_into_no_file_that_is_there(caller: Caller, mediamill: Command, tmp_path: Path) -> None:
+    batch, jobs = submit(caller, "a")
+    end(caller, batch, jobs["a"], well=True)
+    (tmp_path / "taken").write_text("mine")
+
+    folder = mediamill("download", batch, "--out", "taken")
+    results = mediamill("results", batch, "--out", "taken/results.jsonl")
+
+    assert (folder.code, folder.err) == (2, "mediamill: cannot write into taken: taken is no folder\n")
+    assert (results.code, "cannot write taken/results.jsonl: " in results.err) == (1, True)
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_each_job_is_canceled_although_one_cannot_be(caller: Caller, command: Command) -> None:
+    ended, first, second = (str(caller.submit()["id"]) for _ in range(3))
+    caller.succeed(ended)
+
+    said = command("jobs", "cancel", first, ended, "job_nope", second)
+
+    assert said.code == 1
+    assert [caller.job(job)["status"] for job in (first, ended, second)] == ["canceled", "succeeded", "canceled"]
+    assert said.out.split() == [first, "canceled", second, "canceled"]
+    one, other = said.err.splitlines()
+    assert one.startswith(f"mediamill: {ended}: ") and "HTTP 409" in one
+    assert other.startswith("mediamill: job_nope: ") and "HTTP 404" in other
