@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, create_engine, event
-from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.engine import Connection, Dialect, Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
@@ -84,7 +84,7 @@ class Database:
         self.url = url
         self.sqlite = url.startswith("sqlite:")
         if self.sqlite:
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
             # Writers queue for the lock; 30 s is longer than the longest transaction (a batch of 50,000 jobs).
             self._write = create_engine(url, connect_args={"timeout": 30}, pool_size=pool_size, max_overflow=overflow)
             _prepare_sqlite(self._write, clock)

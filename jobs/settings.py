@@ -14,7 +14,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -29,6 +29,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from standardwebhooks import Webhook
 
 from jobs.states import MODALITIES
 
@@ -227,8 +228,15 @@ class Settings(BaseSettings):
     @field_validator("webhook_secret")
     @classmethod
     def _whsec(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith("whsec_"):
+        if value is None:
+            return None
+        secret = value.get_secret_value()
+        if not secret.startswith("whsec_"):
             raise ValueError("must start with whsec_ (`mediamill config --new-secret` makes one)")
+        try:
+            Webhook(secret)
+        except Exception:  # what it raises is its own affair; without this every single delivery would meet it
+            raise ValueError("must be whsec_ and then base64 (`mediamill config --new-secret` makes one)") from None
         return value
 
     @field_validator("upstream_keys", mode="before")
@@ -279,9 +287,9 @@ class Settings(BaseSettings):
         data = self.data.absolute()
         # Frozen for everyone else; these are defaults that depend on another setting.
         if not self.database_url:
-            object.__setattr__(self, "database_url", f"sqlite:///{data / 'mediamill.db'}")
+            object.__setattr__(self, "database_url", f"sqlite:///{_in_url(data / 'mediamill.db', '%?')}")
         if not self.storage_url:
-            object.__setattr__(self, "storage_url", f"file://{data / 'media'}")
+            object.__setattr__(self, "storage_url", f"file://{_in_url(data / 'media', '%?#')}")
         if not self.balance_url and self.upstream_url == _COMETAPI:
             object.__setattr__(self, "balance_url", _COMETAPI_BALANCE)
         elif self.balance_url == "none":
@@ -336,6 +344,11 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def _in_url(path: Path, special: str) -> str:
+    """The path with only those characters encoded that would mean something else in its URL: who opens it decodes once."""
+    return re.sub(f"[{special}\t\r\n]", lambda found: quote(found[0]), str(path))
+
+
 def _unknown_names() -> list[str]:
     known = {variable(name) for name in Settings.model_fields}
     given = {name for name in (*os.environ, *dotenv_values(ENV_FILE)) if name.upper().startswith(PREFIX)}
@@ -365,7 +378,7 @@ def _explain(detail: Any) -> str:
     field = Settings.model_fields.get(str(location))
     name = str(location) if str(location).isupper() else variable(str(location))
     secret = field is not None and any(word in str(field.annotation) for word in ("SecretStr", "UpstreamKey"))
-    # An address is shown without the password in it.
-    value = "(hidden)" if secret else re.sub(r"://[^@/]*@", "://***@", repr(detail["input"]))[:80]
+    # An address is shown without the password in it, which may hold any character, unescaped as people write it.
+    value = "(hidden)" if secret else re.sub(r"://.*@", "://***@", repr(detail["input"]))[:80]
     reason = detail["msg"].removeprefix("Value error, ")
     return f"{name}={value}: {reason}" + (f" ({field.description})" if field is not None else "")

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import create_engine
 
 from jobs import settings
+from jobs.queries import keys
 from jobs.settings import Settings, SettingsError
+from storage import open_store
 
 Environment = Callable[..., Settings]
 
@@ -170,7 +174,11 @@ def test_all_that_is_wrong_is_said_at_once(load: Environment) -> None:
     [
         ("MEDIAMILL_BOOTSTRAP_KEY", "abc", "abc"),
         ("MEDIAMILL_WEBHOOK_SECRET", "hunter2hunter2", "hunter2"),
+        ("MEDIAMILL_WEBHOOK_SECRET", "whsec_hunter2hunter", "hunter2"),
         ("MEDIAMILL_DATABASE_URL", "mysql://user:hunter2@host/db", "hunter2"),
+        ("MEDIAMILL_DATABASE_URL", "mysql://user:hunt/er2@host/db", "er2"),
+        ("MEDIAMILL_DATABASE_URL", "mysql://user:hunt@er2@host/db", "er2"),
+        ("MEDIAMILL_DATABASE_URL", "mysql://user:hunt/3r@er2/@host/db", "hunt"),
         ("MEDIAMILL_BROKER_URL", "http://:hunter2@host", "hunter2"),
     ],
 )
@@ -179,6 +187,40 @@ def test_a_secret_is_not_shown_even_when_it_is_wrong(load: Environment, name: st
         load(**{name: value})
     assert name in str(refused.value)
     assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["whsec_", "whsec_hello", "whsec_ü", "whsec_!!!!", "whsec_=", "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0"]
+)
+def test_a_webhook_secret_that_cannot_sign_is_refused_at_the_start(load: Environment, value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(MEDIAMILL_WEBHOOK_SECRET=value)
+    assert str(refused.value).startswith("MEDIAMILL_WEBHOOK_SECRET=(hidden): must ")
+    assert "whsec_" in str(refused.value)
+    assert "config --new-secret" in str(refused.value)
+    assert value.removeprefix("whsec_") in ("", "=") or value not in str(refused.value)
+
+
+def test_a_webhook_secret_may_lack_its_padding(load: Environment) -> None:
+    secret = keys.new_webhook_secret()
+    for given in (secret, secret.rstrip("=")):
+        assert load(MEDIAMILL_WEBHOOK_SECRET=given).webhook_secret == SecretStr(given)
+
+
+@pytest.mark.parametrize("name", ["o d", "o %41d", "o%2541d", "50% ours", "o#d", "o?d=e", "grün", "a@b:c"])
+def test_the_folder_of_the_embedded_parts_may_have_any_name(load: Environment, tmp_path: Path, name: str) -> None:
+    data = tmp_path / name
+    data.mkdir()
+    found = load(MEDIAMILL_DATA=str(data))
+
+    create_engine(found.database_url).connect().close()
+    open_store(found.storage_url, link_base=found.public_url, link_key=b"a key of these tests").check()
+
+    assert {file.name for file in data.iterdir()} == {"mediamill.db", "media"}
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    # `serve` hands both on to its parts, which read them as they are.
+    handed_on = load(MEDIAMILL_DATABASE_URL=found.database_url, MEDIAMILL_STORAGE_URL=found.storage_url)
+    assert (handed_on.database_url, handed_on.storage_url) == (found.database_url, found.storage_url)
 
 
 def test_secrets_are_hidden_wherever_settings_are_shown(load: Environment) -> None:
