@@ -21,6 +21,9 @@ log = structlog.get_logger()
 #: The receiver says that it is gone for good (Standard Webhooks).
 _GONE = 410
 
+#: Why a delivery was given up that nobody was called for.
+_DISABLED = "not sent: the webhook endpoint is disabled"
+
 #: Seconds a thread waits for a place at its receiver, and seconds until a delivery that found none is due again.
 _PATIENCE_S = 1.0
 _PUT_OFF_S = (5.0, 20.0)
@@ -34,6 +37,11 @@ def deliver(context: Context, delivery_id: str, fence: int) -> None:
             return
         event = session.get_one(Event, delivery.event_id)
         endpoint = session.get(WebhookEndpoint, delivery.endpoint_id) if delivery.endpoint_id else None
+        if endpoint is not None and endpoint.disabled_at is not None:
+            # Its owner silenced it, or it said itself that it is gone: what was on its way to it goes the way of a removed one's.
+            if deliveries.settle(session, delivery, status="failed", wait_s=None):
+                deliveries.record_try(session, delivery, at=datetime.now(UTC), duration_ms=0, error=_DISABLED)
+            return
     with context.webhook_gate.place(urlsplit(delivery.url).netloc, patience_s=_PATIENCE_S) as free:
         if free:
             _try(context, delivery, event, endpoint)

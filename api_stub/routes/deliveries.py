@@ -40,10 +40,14 @@ def index(
 
 @router.post("/v1/deliveries/{delivery_id}/resend", status_code=202)
 def resend(face: At, tenant_id: TenantId, delivery_id: str) -> Response:
-    """Start a delivery's schedule again: same event id, same bytes."""
+    """Start a delivery's schedule again: same event id, same bytes. 409 if its endpoint was removed."""
     with face.context.database.transaction() as session:
-        if deliveries.get(session, tenant_id, plausible_id(delivery_id, "delivery")) is None:
+        found = deliveries.get(session, tenant_id, plausible_id(delivery_id, "delivery"))
+        if found is None:
             raise not_found("there is no such delivery")
+        if deliveries.endpoint_removed(session, found):
+            detail = "the webhook endpoint of this delivery was removed, and with it the secret that would sign it"
+            raise ApiProblem(409, "endpoint_removed", detail)
         row = deliveries.resend(session, tenant_id, delivery_id, face.context.settings.hint_s)
         if row is None:
             raise ApiProblem(409, "being_delivered", "this delivery is being sent at this moment")

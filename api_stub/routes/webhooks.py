@@ -83,7 +83,11 @@ def show(face: At, tenant_id: TenantId, endpoint_id: str) -> Response:
 
 @router.patch("/v1/webhooks/{endpoint_id}", openapi_extra=documents.CHANGE_ENDPOINT)
 async def change(request: Request, face: At, tenant_id: TenantId, endpoint_id: str) -> Response:
-    """Change what is named; `"events": null` goes back to the default, `"enabled": false` silences the endpoint."""
+    """Change what is named; `"events": null` goes back to the default, `"enabled": false` silences the endpoint.
+
+    A silenced endpoint is not called: what was still on its way to it is given up when its next try is due, and can be sent
+    again once the endpoint is enabled.
+    """
     asked = _read(EndpointChange, await json_document(request))
     given = {name: getattr(asked, name) for name in asked.model_fields_set}
     empty = [name for name in ("url", "description", "enabled") if name in given and given[name] is None]

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlmodel import Session, col
 
 from jobs.db import after, now
-from jobs.models import Delivery, DeliveryTry, Event, WebhookEndpoint
+from jobs.models import Batch, Delivery, DeliveryTry, Event, Job, WebhookEndpoint
 
 
 def get(session: Session, tenant_id: str, delivery_id: str) -> Delivery | None:
@@ -45,14 +45,38 @@ def tries_of(session: Session, delivery_ids: Sequence[str]) -> dict[str, list[De
 
 
 def resend(session: Session, tenant_id: str, delivery_id: str, hint_s: float) -> Delivery | None:
-    """Start the schedule of an ended delivery again: same event id, same bytes. A pending one is due at once."""
+    """Start the schedule of an ended delivery again: same event id, same bytes. A pending one is due at once.
+
+    None: there is none, it is being sent at this moment, or its endpoint was removed.
+    """
+    found = get(session, tenant_id, delivery_id)
+    if found is None or endpoint_removed(session, found):
+        return None
     return session.scalars(
         update(Delivery)
-        .where(col(Delivery.tenant_id) == tenant_id, col(Delivery.id) == delivery_id, col(Delivery.lease_owner).is_(None))
+        .where(
+            col(Delivery.tenant_id) == tenant_id,
+            col(Delivery.id) == delivery_id,
+            col(Delivery.lease_owner).is_(None),
+            # Its endpoint may have been removed since the look above.
+            col(Delivery.endpoint_id) == found.endpoint_id,
+        )
         .values(status="pending", finished_at=None, step=0, due_at=after(hint_s))
         .returning(Delivery),
         execution_options={"populate_existing": True, "synchronize_session": False},
     ).one_or_none()
+
+
+def endpoint_removed(session: Session, delivery: Delivery) -> bool:
+    """Whether it was for a standing endpoint that is no more, and no secret can sign it.
+
+    No row says so: what is for no endpoint, and not for the `callback_url` of its job or batch either, was for such a one.
+    """
+    if delivery.endpoint_id is not None:
+        return False
+    about = session.get_one(Event, delivery.event_id)
+    teller = session.get(Job, about.job_id) if about.job_id else session.get(Batch, about.batch_id)
+    return teller is None or teller.callback_url != delivery.url
 
 
 def record_try(session: Session, delivery: Delivery, **result: Any) -> None:
@@ -146,7 +170,10 @@ def remove_endpoint(session: Session, tenant_id: str, endpoint_id: str) -> bool:
 
 
 def disable_endpoint(session: Session, endpoint_id: str) -> None:
-    """Its receiver said that it is gone for good. The owner enables it again by hand."""
+    """Its receiver said that it is gone for good. The owner enables it again by hand.
+
+    What else is on its way to it is given up when it comes due.
+    """
     session.execute(
         update(WebhookEndpoint)
         .where(col(WebhookEndpoint.id) == endpoint_id, col(WebhookEndpoint.disabled_at).is_(None))

@@ -136,6 +136,34 @@ def test_a_delivery_that_is_on_the_wire_is_left_alone(caller: Caller) -> None:
     problem(caller.http.post(f"/v1/deliveries/{row.id}/resend"), 409, "being_delivered")
 
 
+def test_a_delivery_of_a_removed_endpoint_is_not_sent_again(caller: Caller) -> None:
+    made = endpoint(caller)
+    job = caller.submit(SPEECH | {"callback_url": "https://example.com/own"})["id"]
+    caller.http.post(f"/v1/jobs/{job}/cancel")
+    caller.http.delete(f"/v1/webhooks/{made['id']}")
+    log = caller.http.get(f"/v1/deliveries?job_id={job}").json()["data"]
+    ids = {one["url"]: one["id"] for one in log}
+
+    problem(caller.http.post(f"/v1/deliveries/{ids[URL]}/resend"), 409, "endpoint_removed")
+    assert caller.http.post(f"/v1/deliveries/{ids['https://example.com/own']}/resend").status_code == 202
+
+
+def test_a_delivery_of_a_removed_endpoint_of_a_batch_is_not_sent_again(caller: Caller) -> None:
+    made = endpoint(caller, events=["batch.completed"])
+    batch = caller.http.post("/v1/batches", json={"jobs": [SPEECH], "callback_url": "https://example.com/own"}).json()["id"]
+    caller.http.post(f"/v1/batches/{batch}/cancel")
+
+    def told() -> list[Json]:
+        log = caller.http.get("/v1/deliveries").json()["data"]
+        return [one for one in log if one["event_type"] == "batch.completed"]
+
+    servers.eventually(told, lambda found: len(found) == 2, "both are told")
+    caller.http.delete(f"/v1/webhooks/{made['id']}")
+
+    answers = {one["url"]: caller.http.post(f"/v1/deliveries/{one['id']}/resend").status_code for one in told()}
+    assert answers == {URL: 409, "https://example.com/own": 202}
+
+
 # The feed -----------------------------------------------------------------------------------------------------------------------
 
 

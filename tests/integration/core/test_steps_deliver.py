@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import servers
 from house import move
 from mill import Mill
-from sqlalchemy import insert, update
+from sqlalchemy import update
 from standardwebhooks import Webhook
 
-from jobs.db import after
+from jobs.db import after, now
 from jobs.ids import new_id
-from jobs.models import Delivery, WebhookEndpoint
+from jobs.models import Delivery
 from jobs.queries import deliveries, keys, schedule
 
 
@@ -161,26 +162,105 @@ def test_a_standing_endpoint_signs_with_its_own_secret_and_the_old_one_for_a_whi
     mill: Mill, receiver: servers.Receiver, overlap_s: int
 ) -> None:
     new, old = keys.new_webhook_secret(), keys.new_webhook_secret()
-    with mill.database.transaction() as session:
-        session.execute(
-            insert(WebhookEndpoint).values(
-                id=new_id("ep"),
-                tenant_id=mill.tenant_id,
-                url=f"{receiver.url}/standing",
-                secret=new,
-                old_secret=old,
-                old_secret_until=after(overlap_s),
-            )
-        )
-    job_id = mill.accept("openai.chat")
-    assert move(mill.database, job_id, "cancel", actor="api")
-    (delivery,) = mill.deliveries(job_id)
-    mill.deliver(delivery)
+    _standing(mill, receiver, secret=new, old_secret=old, old_secret_until=after(overlap_s))
+    mill.deliver(_told_of_standing(mill))
 
     (got,) = receiver.received
     assert not got.valid, "not the secret of callbacks"
     assert _accepts(new, got)
     assert _accepts(old, got) is (overlap_s > 0)
+
+
+@pytest.mark.parametrize("enabled_again", [False, True])
+def test_a_silenced_endpoint_is_not_called_and_what_comes_due_is_given_up(
+    mill: Mill, receiver: servers.Receiver, enabled_again: bool
+) -> None:
+    endpoint_id = _standing(mill, receiver)
+    receiver.answers = [500]
+    delivery = mill.deliver(_told_of_standing(mill))
+    assert delivery.status == "pending"
+
+    _change(mill, endpoint_id, disabled_at=now())
+    if enabled_again:
+        _change(mill, endpoint_id, disabled_at=None)
+    delivery = mill.deliver(delivery)
+
+    if enabled_again:
+        assert (delivery.status, len(receiver.received)) == ("delivered", 2), "nothing was due while it was silent"
+        return
+    assert len(receiver.received) == 1
+    assert (delivery.status, delivery.due_at, delivery.tries) == ("failed", None, 2)
+    first, second = mill.tries(delivery)
+    assert first.status_code == 500
+    assert (second.status_code, second.error) == (None, "not sent: the webhook endpoint is disabled")
+
+
+def test_what_was_given_up_while_its_endpoint_was_silenced_can_be_sent_again(mill: Mill, receiver: servers.Receiver) -> None:
+    endpoint_id = _standing(mill, receiver)
+    delivery = _told_of_standing(mill)
+    _change(mill, endpoint_id, disabled_at=now())
+    assert mill.deliver(delivery).status == "failed"
+
+    _change(mill, endpoint_id, disabled_at=None)
+    with mill.database.transaction() as session:
+        assert deliveries.resend(session, mill.tenant_id, delivery.id, 30)
+
+    assert mill.deliver(delivery).status == "delivered"
+    assert len(receiver.received) == 1
+
+
+def test_an_endpoint_that_is_gone_gets_nothing_of_what_was_still_on_its_way(mill: Mill, receiver: servers.Receiver) -> None:
+    _standing(mill, receiver)
+    first, second = _told_of_standing(mill), _told_of_standing(mill)
+    receiver.answers = [410]
+
+    assert mill.deliver(first).status == "failed"
+    assert mill.deliver(second).status == "failed"
+
+    assert len(receiver.received) == 1
+
+
+def test_only_what_was_for_a_removed_endpoint_cannot_be_sent_again(mill: Mill, receiver: servers.Receiver) -> None:
+    """Its secret is gone, and the receiver would not believe the one of callbacks."""
+    endpoint_id = _standing(mill, receiver)
+    job_id = mill.accept("openai.chat", callback_url=f"{receiver.url}/hook")
+    assert move(mill.database, job_id, "cancel", actor="api")
+    for delivery in mill.deliveries(job_id):
+        assert mill.deliver(delivery).status == "delivered"
+    with mill.database.transaction() as session:
+        assert deliveries.remove_endpoint(session, mill.tenant_id, endpoint_id)
+
+    resent = {}
+    for delivery in mill.deliveries(job_id):
+        with mill.database.transaction() as session:
+            gone = deliveries.endpoint_removed(session, delivery)
+            row = deliveries.resend(session, mill.tenant_id, delivery.id, 30)
+            resent[delivery.url.removeprefix(receiver.url)] = (gone, row is not None)
+
+    assert resent == {"/hook": (False, True), "/standing": (True, False)}
+    assert sorted(one.status for one in mill.deliveries(job_id)) == ["delivered", "pending"]
+
+
+def _standing(mill: Mill, receiver: servers.Receiver, **fields: Any) -> str:
+    """A standing endpoint at the receiver."""
+    endpoint_id = new_id("ep")
+    values = {"secret": keys.new_webhook_secret()} | fields
+    with mill.database.transaction() as session:
+        deliveries.add_endpoint(session, mill.tenant_id, endpoint_id, url=f"{receiver.url}/standing", **values)
+    return endpoint_id
+
+
+def _change(mill: Mill, endpoint_id: str, **changes: Any) -> None:
+    with mill.database.transaction() as session:
+        assert deliveries.change_endpoint(session, mill.tenant_id, endpoint_id, **changes)
+
+
+def _told_of_standing(mill: Mill) -> Delivery:
+    """A delivery on its way to the standing endpoint."""
+    job_id = mill.accept("openai.chat")
+    assert move(mill.database, job_id, "cancel", actor="api")
+    (delivery,) = mill.deliveries(job_id)
+    return delivery
 
 
 def _accepts(secret: str, got: servers.Received) -> bool:
