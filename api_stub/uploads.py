@@ -36,6 +36,9 @@ async def receive(request: Request, face: Face, tenant_id: str) -> InputFile:
         raise ApiProblem(400, "malformed_form", error.message) from None
     except KeyError:
         raise ApiProblem(400, "malformed_form", "the Content-Type names no boundary") from None
+    except UnicodeError:
+        # Of charsets that are none for text: punycode, idna, undefined.
+        raise ApiProblem(400, "malformed_form", "the form cannot be read in the charset that the Content-Type names") from None
     try:
         upload = form.get("file")
         if not isinstance(upload, UploadFile):

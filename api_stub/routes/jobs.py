@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -21,11 +22,12 @@ from api_stub.face import At, Face
 from api_stub.idempotency import REPLAYED, Key
 from api_stub.intake import Taken
 from api_stub.presenting import shown_jobs
+from api_stub.problems import invalid
 from api_stub.routes.router import for_tenants
 from jobs.queries import jobs
 from jobs.queries.jobs import JobFilter
 from jobs.states import MODALITIES, JobState
-from jobs.submission import Checked
+from jobs.submission import YEARS, Checked
 from jobs.view import amount
 
 router = for_tenants("jobs")
@@ -99,14 +101,23 @@ def index(
         modality=modality,
         batch_id=batch_id,
         custom_id=custom_id,
-        created_after=created_after,
-        created_before=created_before,
+        created_after=_moment("created_after", created_after),
+        created_before=_moment("created_before", created_before),
         metadata=params.metadata(request),
     )
     with face.context.database.read() as session:
         found = jobs.page(session, tenant_id, where, limit=limit, before=params.before(cursor))
         shown: list[dict[str, Any]] = shown_jobs(face.context, session, found)
     return answer(params.page(shown, limit))
+
+
+def _moment(name: str, given: datetime | None) -> datetime | None:
+    """The moment in UTC. 422 for one that is none there."""
+    try:
+        return given and given.astimezone(UTC)
+    except OverflowError:
+        msg = f"must lie between the years {YEARS[0]} and {YEARS[-1]}"
+        raise invalid([{"loc": f"query.{name}", "code": "out_of_range", "msg": msg}]) from None
 
 
 def _preferred_wait_s(request: Request) -> int:

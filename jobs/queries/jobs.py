@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlmodel import Session, col
 
 from jobs.db import now
@@ -44,10 +44,19 @@ def page(session: Session, tenant_id: str, where: JobFilter, *, limit: int, befo
     if where.created_before is not None:
         statement = statement.where(col(Job.created_at) < where.created_before)
     for key, value in where.metadata.items():
-        statement = statement.where(col(Job.meta)[key].as_string() == value)
+        statement = statement.where(_has_metadata(session, key, value))
     if before is not None:
         statement = statement.where(col(Job.id) < before)
     return list(session.scalars(statement.order_by(col(Job.id).desc()).limit(limit)))
+
+
+def _has_metadata(session: Session, key: str, value: str) -> ColumnElement[bool]:
+    if session.get_bind().dialect.name != "sqlite":
+        same: ColumnElement[bool] = col(Job.meta)[key].as_string() == value
+        return same
+    # SQLite compares a name in a path with the text as it is stored, escapes and all, and no path can name a quote.
+    pair = func.json_each(col(Job.meta)).table_valued("key", "value")
+    return select(1).select_from(pair).where(pair.c.key == key, pair.c.value == value).correlate(Job).exists()
 
 
 def line_ids(

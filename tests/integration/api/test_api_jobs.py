@@ -16,6 +16,8 @@ from sqlmodel import col
 
 from api_stub.afterwards import Afterwards
 from jobs.models import Job
+from jobs.queries import jobs
+from jobs.queries.jobs import JobFilter
 from jobs.states import JobState
 from workers.context import Context
 
@@ -270,6 +272,29 @@ def test_lists_are_filtered_by_everything_that_is_given(caller: Caller) -> None:
     assert found("modality=video&status=queued") == []
 
 
+@pytest.mark.parametrize("key", ["größe", "a.b", "a[0]", "[0]", "0", "$", "#", "it's", "a%b", "🚢", "a\nb", "\x7f", "a b", "a:b"])
+def test_any_key_of_metadata_can_be_asked_for(caller: Caller, key: str) -> None:
+    job = caller.submit(SPEECH | {"metadata": {"another": "ä", key: "ö"}})["id"]
+    caller.submit(SPEECH | {"metadata": {"another": "ö", key + key: "ö"}})
+
+    found = caller.http.get("/v1/jobs", params={f"metadata.{key}": "ö"}).json()["data"]
+
+    assert [one["id"] for one in found] == [job]
+    assert caller.http.get("/v1/jobs", params={f"metadata.{key}": "ä"}).json()["data"] == []
+
+
+@pytest.mark.parametrize("key", ['"', "\\", 'a"b', "a\\b", 'a\\"b', 'x"y\\z."q"', "\\u00e4", '") OR 1=1 --'])
+def test_keys_with_quotes_and_backslashes_mean_what_they_say_to_the_database(caller: Caller, key: str) -> None:
+    """The API takes none of them in a query; the ledger does."""
+    job = caller.submit(SPEECH | {"metadata": {key: "v"}})["id"]
+    caller.submit(SPEECH | {"metadata": {"ä": "v", "a": "v"}})
+
+    with caller.context.database.read() as session:
+        found = jobs.page(session, caller.tenant_id, JobFilter(metadata={key: "v"}), limit=10, before=None)
+
+    assert [one.id for one in found] == [job]
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -282,6 +307,10 @@ def test_lists_are_filtered_by_everything_that_is_given(caller: Caller) -> None:
         ("cursor=am9iXw", "invalid_cursor"),
         ("created_after=yesterday", "invalid"),
         ("created_after=2026-01-01T00:00:00", "invalid"),
+        ("created_after=0001-01-01T00:00:00%2B14:00", "out_of_range"),
+        ("created_after=9999-12-31T23:59:59-14:00", "out_of_range"),
+        ("created_before=0001-01-01T00:00:00%2B14:00", "out_of_range"),
+        ("created_before=9999-12-31T23:59:59-14:00", "out_of_range"),
         ("statsu=queued", "unknown_parameter"),
         ("status=queued&status=failed", "repeated_parameter"),
         ("operation=a%00b", "invalid_parameter"),

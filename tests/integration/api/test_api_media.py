@@ -163,3 +163,10 @@ def test_a_form_that_is_none_is_refused(caller: Caller) -> None:
     problem(caller.http.post("/v1/files", content=b"--b\r\nnonsense", headers=broken), 422, "missing_field")
     problem(caller.http.post("/v1/files", files={"upload": ("a.png", picture())}), 422, "missing_field")
     problem(caller.http.post("/v1/files", data={"file": "text"}, files={"x": ("a.png", picture())}), 422, "missing_field")
+
+
+@pytest.mark.parametrize("charset", ["punycode", "undefined", "idna"])
+def test_a_form_in_a_charset_that_is_none_for_text_is_refused(caller: Caller, charset: str) -> None:
+    headers = {"content-type": f"multipart/form-data; boundary=b; charset={charset}"}
+    form = b'--b\r\ncontent-disposition: form-data; name="file"; filename="xn--a.png"\r\n\r\n' + picture() + b"\r\n--b--\r\n"
+    problem(caller.http.post("/v1/files", content=form, headers=headers), 400, "malformed_form")
