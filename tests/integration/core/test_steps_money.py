@@ -169,6 +169,7 @@ def test_a_job_whose_time_is_over_is_not_begun_even_if_its_turn_comes_before_the
     assert mill.submit(job_id).status == "queued"
     mill.tick()
     assert (mill.job(job_id).status, mill.calls) == ("expired", 0)
+    assert [name for _, name, _, _ in history_of(mill.database, job_id)] == ["expire"]
 
 
 def test_a_job_whose_time_ends_while_its_inputs_are_fetched_is_not_paid_for(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
