@@ -6,6 +6,7 @@ Idempotent and safe to run twice at once: rows are locked with SKIP LOCKED, and 
 from __future__ import annotations
 
 import random
+import threading
 from datetime import datetime
 from functools import partial
 from itertools import count
@@ -33,6 +34,8 @@ _MOST_RESCUES = 200
 _HOUSEKEEPING_EVERY = 600
 #: And one in so many looks for what waits for a job that has ended: whoever ended it has seen to that, unless he died.
 _CHAINS_EVERY = 20
+#: Ticks may overlap: what will never start is ended by one of them.
+_ending = threading.Lock()
 _ticks = count(random.randrange(_HOUSEKEEPING_EVERY))  # noqa: S311 - spreads the work of several control workers
 
 
@@ -79,11 +82,17 @@ def _lost_hints(context: Context) -> None:
 
 
 def _release(context: Context) -> None:
-    for job_id, never in dispatch.release(context).never.items():
-        with context.database.read() as session:
-            job = session.get(Job, job_id)
-        if job is not None and job.status == JobState.QUEUED:
-            finish.fail(context, job, JobError(code=never.code, message=never.message))
+    doomed = dispatch.release(context).never
+    if not doomed or not _ending.acquire(blocking=False):
+        return
+    try:
+        for job_id, never in doomed.items():
+            with context.database.read() as session:
+                job = session.get(Job, job_id)
+            if job is not None and job.status == JobState.QUEUED:
+                finish.fail(context, job, JobError(code=never.code, message=never.message))
+    finally:
+        _ending.release()
 
 
 def _silent_submits(context: Context) -> None:

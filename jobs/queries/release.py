@@ -34,6 +34,8 @@ from jobs.states import JobState
 _AHEAD = 64
 #: One ring for all modalities: what a tenant has of its turn does not depend on what it asks for.
 _RING = "all"
+#: Jobs of one round that are passed over because they will never start. Where there are more, their lanes wait for the next.
+_MOST_DROPPED = 200
 #: How long a pause that came by itself is left alone before a job tries again.
 PROBE_EVERY_S = 600.0
 
@@ -52,6 +54,7 @@ class Queued(NamedTuple):
     rank_at: datetime
     batch_id: str | None
     quoted_usd: Decimal | None
+    expire_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +93,24 @@ def release(session: Session, house: House) -> Round:
     desk = open_desk(session, house, moment, windows, tenants)
     starts: dict[str, Start] = {}
 
+    dropped = 0
+
+    def drop() -> Verdict:
+        nonlocal dropped
+        dropped += 1
+        return Verdict.DROPPED if dropped <= _MOST_DROPPED else Verdict.NO_ROOM
+
     def try_to_start(job: Queued) -> Verdict:
+        if job.expire_at is not None and job.expire_at <= moment:
+            # The tick ends it; here it would only take the place of one that may start.
+            return drop()
         match desk.start(job):
             case Start() as start:
                 starts[job.id] = start
                 return Verdict.STARTED
             case Never() as never:
                 made.never[job.id] = never
-                return Verdict.DROPPED
+                return drop()
             case wait:
                 made.held_back |= wait.reason != "window"
                 return Verdict.NO_ROOM

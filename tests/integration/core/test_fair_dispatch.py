@@ -350,7 +350,9 @@ def test_a_large_job_gets_its_turn_where_only_the_windows_are_small(timed: Datab
 def test_a_key_that_a_job_could_never_use_is_not_kept_for_it(database: Database) -> None:
     limit(database, key_name="small", concurrency=4)
     pause(database, "key", "main")
-    add_job(database, tenant(database, "a"), units=9, modality="image", operation="kling.image_generation")
+    large = tenant(database, "a")
+    weigh(database, large, weight=9)
+    add_job(database, large, units=9, modality="image", operation="kling.image_generation")
     others = add_jobs(database, tenant(database, "b"), 4)
     assert sorted(released(database, keys={"main": 1.0, "small": 1.0})) == sorted(others)
 
@@ -358,12 +360,26 @@ def test_a_key_that_a_job_could_never_use_is_not_kept_for_it(database: Database)
 def test_a_tenant_that_is_in_its_own_way_keeps_nothing_from_the_others(database: Database) -> None:
     limit(database, provider="kling", concurrency=4)
     full = tenant(database, "a")
-    weigh(database, full, max_running=3)
+    weigh(database, full, max_running=3, weight=9)
     first = add_job(database, full, units=2, modality="image", operation="kling.image_generation")
     assert released(database) == [first]
     add_job(database, full, units=3, modality="image", operation="kling.image_generation")
     others = add_jobs(database, tenant(database, "b"), 2)
     assert sorted(released(database)) == sorted(others)
+
+
+def test_jobs_whose_time_is_over_take_no_place_of_those_that_may_start(database: Database) -> None:
+    late, other = tenant(database, "a"), tenant(database, "b")
+    add_jobs(database, late, 300, deadline_at=after(-1), expire_at=after(-1))
+    may_start = add_jobs(database, other, 4)
+    assert sorted(released(database, windows={"video": 4})) == sorted(may_start)
+
+
+def test_what_will_never_start_is_named_some_at_a_time(database: Database) -> None:
+    who = tenant(database)
+    weigh(database, who, cap_day_usd=Decimal("0.10"))
+    add_jobs(database, who, 450, quoted_usd=Decimal("0.20"))
+    assert 200 <= len(run_round(database).never) <= 201
 
 
 def test_the_same_rate_in_other_words_is_no_second_one(timed: Database, clock: Clock) -> None:
