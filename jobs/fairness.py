@@ -9,7 +9,7 @@ rest and never starves it. `rank_at` is that rule as a moment: when the job woul
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_right
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,26 +59,29 @@ class Ring:
     such a larger job took several turns to earn: it is asked first until there is room for it.
     """
 
-    turn: str | None = None
+    #: Who was served longest ago comes first; whoever is new comes last.
+    order: list[str] = field(default_factory=list)
     left: dict[str, float] = field(default_factory=dict)
 
     def next(self, costs: Mapping[str, int], weights: Mapping[str, float]) -> str:
-        """Who is served next of those who want something, by what their next job costs; the turn is theirs from then on."""
-        if self.turn is not None and self.turn in costs and self.left.get(self.turn, 0.0) >= costs[self.turn]:
-            return self.turn
-        names = sorted(costs)
+        """Who is asked next of those who want something, by what their next job costs."""
+        known = set(self.order)
+        self.order += sorted(name for name in costs if name not in known)
+        names = [name for name in self.order if name in costs]
         for name in names:
-            # Refused for want of room in an earlier turn: it has not used it.
+            # In the middle of its turn, or refused for want of room in an earlier one.
             if self.left.get(name, 0.0) >= costs[name]:
                 return name
-        place = bisect_right(names, self.turn or "")
         while True:
-            name = names[place % len(names)]
-            place += 1
-            self.turn = name
-            self.left[name] = self.left.get(name, 0.0) + weights.get(name, WEIGHT)
-            if self.left[name] >= costs[name]:
-                return name
+            for name in names:
+                self.left[name] = self.left.get(name, 0.0) + weights.get(name, WEIGHT)
+                if self.left[name] >= costs[name]:
+                    return name
+
+    def end_turn(self, name: str) -> None:
+        """It has used up its turn. Nobody who was only asked has: rooms fill and empty one by one, and the next may be its."""
+        self.order.remove(name)
+        self.order.append(name)
 
     def charge(self, name: str, cost: int) -> None:
         self.left[name] -= cost
@@ -87,7 +90,7 @@ class Ring:
         self.left.pop(name, None)
 
     def copy(self) -> Ring:
-        return Ring(self.turn, dict(self.left))
+        return Ring(list(self.order), dict(self.left))
 
 
 @dataclass
@@ -136,6 +139,8 @@ def serve(
             asking.charge(tenant_id, job.units)
         queue.pop(tenant_id, goes_on=verdict is not Verdict.NO_ROOM)
         if verdict is Verdict.STARTED:
+            if asking.left[tenant_id] < queue.costs.get(tenant_id, math.inf):
+                asking.end_turn(tenant_id)
             ring = asking.copy()
         elif tenant_id not in queue.costs:
             # A job that takes more than one turn to earn keeps what it earned: it is asked first from now on.
@@ -145,6 +150,7 @@ def serve(
                 asking.forget(tenant_id)
     for name in [name for name in ring.left if name not in queue.tenants]:
         ring.forget(name)
+    ring.order = [name for name in ring.order if name in queue.tenants]
     return started, ring
 
 

@@ -278,11 +278,11 @@ def _try_again_later(session: Session, tried: Iterable[Pause]) -> None:
 
 def _ring(session: Session) -> Ring:
     row = session.get(RingRow, _RING)
-    return Ring(row.turn, dict(row.deficits)) if row else Ring()
+    return Ring(row.turn.split(",") if row.turn else [], dict(row.deficits)) if row else Ring()
 
 
 def _keep_ring(session: Session, ring: Ring) -> None:
-    values = {"turn": ring.turn, "deficits": ring.left}
+    values = {"turn": ",".join(ring.order), "deficits": ring.left}
     dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(RingRow).values(modality=_RING, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["modality"], set_=values))

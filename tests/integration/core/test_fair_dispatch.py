@@ -332,6 +332,47 @@ def test_a_job_that_needs_a_whole_limit_is_not_overtaken_for_ever(
     raise AssertionError("it never started")
 
 
+@pytest.mark.parametrize("ends", ["together", "in turn"])
+def test_two_who_want_the_same_share_it_while_a_third_starts_something_else(timed: Database, clock: Clock, ends: str) -> None:
+    who = {name: tenant(timed, name) for name in "ABC"}
+    for name in "AB":
+        add_jobs(timed, who[name], 60)
+    add_jobs(timed, who["C"], 60, modality="music", operation="suno.music", provider="suno")
+    under_way: dict[str, list[str]] = {"kling": [], "suno": []}
+    started: Counter[str] = Counter()
+    for n in range(60):
+        for job in rows_of(timed, Job, col(Job.id).in_(released(timed, windows={"video": 1, "music": 1}))):
+            under_way[job.provider].append(job.id)
+            started[job.tenant_id] += 1
+        over = under_way if ends == "together" else [("kling", "suno")[n % 2]]
+        end(timed, *(under_way[provider].pop() for provider in over if under_way[provider]))
+        clock.passes(1)
+    assert abs(started[who["A"]] - started[who["B"]]) <= 2
+
+
+@pytest.mark.parametrize("order", ["AB", "BA"])
+def test_a_large_job_of_a_tenant_that_has_other_work_is_not_overtaken_for_ever(timed: Database, clock: Clock, order: str) -> None:
+    who = {}
+    for name in order:
+        clock.passes(0.01)
+        who[name] = tenant(timed, name)
+    limit(timed, provider="kling", concurrency=9)
+    limit(timed, provider="suno", concurrency=1)
+    large = add_job(timed, who["A"], units=9, modality="image", operation="kling.image_generation")
+    add_jobs(timed, who["A"], 200, modality="music", operation="suno.music", provider="suno")
+    add_jobs(timed, who["B"], 200)
+    under_way: dict[str, list[str]] = {"kling": [], "suno": []}
+    for _ in range(80):
+        found = released(timed)
+        if large in found:
+            return
+        for job in rows_of(timed, Job, col(Job.id).in_(found)):
+            under_way[job.provider].append(job.id)
+        end(timed, *(running.pop(0) for running in under_way.values() if running))
+        clock.passes(1)
+    raise AssertionError("it never started")
+
+
 def test_a_large_job_gets_its_turn_where_only_the_windows_are_small(timed: Database, clock: Clock) -> None:
     large, small, other = (tenant(timed, name) for name in "abc")
     add_jobs(timed, large, 20, units=4, modality="image", operation="kling.image_generation")
