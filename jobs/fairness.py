@@ -11,14 +11,18 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from itertools import dropwhile
 from typing import Generic, Protocol, TypeVar
 
 #: What a tenant without a weight of its own gets of each turn.
 WEIGHT = 1.0
+
+#: How many tenants' places are remembered at most.
+REMEMBERED = 1000
 
 
 class Waiting(Protocol):
@@ -59,14 +63,14 @@ class Ring:
     such a larger job took several turns to earn: it is asked first until there is room for it.
     """
 
-    #: Who was served longest ago comes first; whoever is new comes last.
+    #: Who was served longest ago comes first, and who never was before all.
     order: list[str] = field(default_factory=list)
     left: dict[str, float] = field(default_factory=dict)
 
     def next(self, costs: Mapping[str, int], weights: Mapping[str, float]) -> str:
         """Who is asked next of those who want something, by what their next job costs."""
         known = set(self.order)
-        self.order += sorted(name for name in costs if name not in known)
+        self.order[:0] = sorted(name for name in costs if name not in known)
         names = [name for name in self.order if name in costs]
         for name in names:
             # In the middle of its turn, or refused for want of room in an earlier one.
@@ -88,6 +92,12 @@ class Ring:
 
     def forget(self, name: str) -> None:
         self.left.pop(name, None)
+
+    def keep(self, wanting: Collection[str]) -> None:
+        """Forget who wants nothing any more. Not his place, until all who want something were served after him: one who comes
+        with job after job would be new, and so the first, each time."""
+        self.left = {name: left for name, left in self.left.items() if name in wanting}
+        self.order = list(dropwhile(lambda name: name not in wanting, self.order))[-REMEMBERED:]
 
     def copy(self) -> Ring:
         return Ring(list(self.order), dict(self.left))
@@ -148,9 +158,7 @@ def serve(
                 asking.left[tenant_id] = min(asking.left[tenant_id], job.units)
             else:
                 asking.forget(tenant_id)
-    for name in [name for name in ring.left if name not in queue.tenants]:
-        ring.forget(name)
-    ring.order = [name for name in ring.order if name in queue.tenants]
+    ring.keep(queue.tenants)
     return started, ring
 
 

@@ -111,6 +111,37 @@ def test_a_tenant_whose_queue_was_empty_does_not_catch_up() -> None:
     assert Counter(job.tenant_id for job in started) == {"a": 3, "b": 3}
 
 
+def test_whoever_comes_new_is_the_next() -> None:
+    _, ring = served([Job(f"a{n}", "a") for n in range(9)], 3)
+    started, _ = served([Job("a9", "a"), Job("b0", "b")], 1, ring)
+    assert [job.tenant_id for job in started] == ["b"]
+
+
+@given(jobs=st.integers(1, 3), rooms=st.integers(8, 40))
+def test_whoever_comes_with_job_after_job_is_not_new_each_time(jobs: int, rooms: int) -> None:
+    """`a` and `c` have work waiting always, `b` comes with its next ones whenever its last ones have started."""
+    ring, got, before = Ring(), Counter[str](), 0
+    for n in range(rooms):
+        always = [Job(f"{name}{n}", name) for name in "ac"]
+        # It sees that its job started, and is back only in the round after that.
+        comes = [Job(f"b{n}{m}", "b") for m in range(jobs)] if n % 2 == 0 or got["b"] == before else []
+        before = got["b"]
+        started, ring = served([*always, *comes], 1, ring)
+        got.update(job.tenant_id for job in started)
+    assert got["b"] <= rooms / 3 + 1
+    assert abs(got["a"] - got["c"]) <= 1
+
+
+def test_the_places_of_those_who_left_are_not_remembered_for_ever() -> None:
+    ring = Ring()
+    for n in range(1100):
+        _, ring = served([Job("z", "z", units=3), Job(f"{n}", f"one-of-many-{n}")], 2, ring)
+    assert len(ring.order) == 1000
+    _, ring = served([Job("z", "z")], 1, ring)
+    _, ring = served([Job("y", "y")], 1, ring)
+    assert ring.order == ["y"]
+
+
 def test_full_room_takes_nobodys_turn() -> None:
     """A place comes free one by one: whoever was refused for want of one is still the next."""
     ring = Ring()
