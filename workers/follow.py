@@ -74,7 +74,7 @@ def _leave(context: Context, attempt: Attempt, *, free: bool) -> None:
         if free:
             attempts.over(session, attempt.id)
         else:
-            attempts.look_at_the_end(session, attempt.id)
+            attempts.look_at_the_end(session, attempt)
 
 
 def _hear(context: Context, attempt: Attempt, job: Job, op: Operation, outcome: outcomes.PollOutcome, moment: datetime) -> None:
@@ -133,7 +133,7 @@ def _wait(context: Context, attempt: Attempt, wait_s: float | None) -> None:
     """Look again after so long; None: when it is given up."""
     with context.database.transaction() as session:
         if wait_s is None:
-            attempts.look_at_the_end(session, attempt.id, only_if=attempt.state)
+            attempts.look_at_the_end(session, attempt)
         else:
             attempts.look_again(session, attempt.id, wait_s)
 

@@ -132,7 +132,7 @@ def look_again(session: Session, attempt_id: str, wait_s: float) -> None:
     session.execute(update(Attempt).where(col(Attempt.id) == attempt_id).values(due_at=after(wait_s)))
 
 
-def look_at_the_end(session: Session, attempt_id: str, *, only_if: str | None = None) -> None:
-    """It is looked at next when it is given up. `only_if` it is in this state still: news of it are not to be missed."""
-    here = (col(Attempt.id) == attempt_id, *((col(Attempt.state) == only_if,) if only_if else ()))
+def look_at_the_end(session: Session, seen: Attempt) -> None:
+    """It is looked at next when it is given up, unless there are news of it since it was `seen`."""
+    here = (col(Attempt.id) == seen.id, col(Attempt.state) == seen.state, col(Attempt.due_at).is_not_distinct_from(seen.due_at))
     session.execute(update(Attempt).where(*here).values(due_at=Attempt.follow_until))
