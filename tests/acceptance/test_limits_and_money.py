@@ -150,6 +150,7 @@ def test_after_two_thousand_mixed_jobs_the_books_equal_the_gateways_to_the_cent(
             {"match": {"operation": "suno.music"}, "fault": "unavailable", "times": 4},
         ],
     )
+    before = api.get("/v1/usage")["total"]
     # Wide enough for all of it: what is counted for one of these is counted for no other.
     for said in (
         "limits set --per-second 1000",
@@ -158,7 +159,6 @@ def test_after_two_thousand_mixed_jobs_the_books_equal_the_gateways_to_the_cent(
     ):
         set_ = fleet.run(*said.split())
         assert set_.returncode == 0, set_.stderr
-    before = api.get("/v1/usage")["total"]
     # A task that never ends is canceled while it runs: paid, and nobody knows for what.
     endless = [api.submit("kling.text_to_video", {"prompt": f"[[simulate:never_finishes]] {n}"})["id"] for n in range(5)]
     for job_id in endless:
