@@ -31,6 +31,8 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup
 	@$(BIN)/mediamill demo --out demo-output
 
+# The suite starts hundreds of processes of ours: each would compile all of it again where Python is told to keep nothing.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
