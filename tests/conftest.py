@@ -36,6 +36,20 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files whose tests start whole fleets of processes among the others: three such at once are in each other's way."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    fleets = [path for path in files if path.parent.name == "acceptance"]
+    others = [path for path in files if path not in fleets]
+    every = len(others) // (len(fleets) + 1) + 1
+    order = others[:every]
+    for n, path in enumerate(fleets, 1):
+        order += [path, *others[n * every : (n + 1) * every]]
+    items[:] = [item for path in order for item in files[path]]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def statements_are_compiled_once() -> Iterator[None]:
     """Every test has an engine of its own, and each would compile the same statements again: a fifth of the suite's time."""

@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from fleet import free_port, wait_for
@@ -17,13 +18,36 @@ from servers import cannot_have
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
+#: What Erlang takes to start on a machine where everything else does as well.
+_START_S = 180
+
+
 @contextmanager
 def rabbitmq(folder: Path) -> Iterator[str]:
     """Its amqp:// address. Node, port mapper and cookie are this folder's own, so nothing else on the machine is touched."""
     server = str(_SERVER) if _SERVER.exists() else shutil.which("rabbitmq-server")
     if server is None:
         cannot_have("RabbitMQ", "no rabbitmq-server; Debian has it as a package")
-    port, mapper = free_port(), free_port()
+    for n in count(1):
+        own = folder / str(n)
+        own.mkdir()
+        port, mapper = free_port(), free_port()
+        with _node(server, own, port, mapper) as process:
+            wait_for(
+                lambda port=port, process=process: _listens(port) or process.poll() is not None or None,
+                within_s=_START_S,
+                what="RabbitMQ listens",
+            )
+            if process.poll() is None:
+                yield f"amqp://guest:guest@127.0.0.1:{port}//"
+                return
+        # Between our choice and its start another may have taken a port.
+        said = (own / "rabbitmq.out").read_text(errors="replace")[-2000:]
+        assert n < 3, f"RabbitMQ does not start:\n{said}"
+
+
+@contextmanager
+def _node(server: str, folder: Path, port: int, mapper: int) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
         **os.environ,
         "HOME": str(folder),
@@ -42,10 +66,10 @@ def rabbitmq(folder: Path) -> Iterator[str]:
     with (folder / "rabbitmq.out").open("wb") as out:
         process = subprocess.Popen([server], env=environment, stdout=out, stderr=out, start_new_session=True)
     try:
-        wait_for(lambda: _listens(port) or None, within_s=60, what="RabbitMQ listens")
-        yield f"amqp://guest:guest@127.0.0.1:{port}//"
+        yield process
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(timeout=20)
         except subprocess.TimeoutExpired:

@@ -43,9 +43,9 @@ class Scaled:
     def clock(self) -> datetime:
         return self.moment
 
-    def step(self) -> None:
-        """Half a second, and whatever the queues would have brought in it."""
-        self.moment += timedelta(seconds=0.5)
+    def step(self, seconds: float = 0.5) -> None:
+        """Some time, and whatever the queues would have brought at its end."""
+        self.moment += timedelta(seconds=seconds)
         tick.tick(self.mill.context)
         handed_out, self.tickets = self.tickets, []
         for ticket in handed_out:
@@ -133,7 +133,7 @@ def test_a_key_that_is_refused_is_paused_and_goes_on_by_itself_when_it_is_good_a
     upstream.control(latency=0, keys={"sk-test": {"mood": mood}})
     job_ids = [mill.accept("openai.chat") for _ in range(20)]
     while scaled.passed_s < 300:
-        scaled.step()
+        scaled.step(5)
     (pause,) = rows_of(mill.database, Pause)
     assert (pause.scope, pause.automatic) == (scope, True)
     refused = sum(upstream.answers()["outcomes"].get("openai.chat", {}).values()) or 1
@@ -141,7 +141,7 @@ def test_a_key_that_is_refused_is_paused_and_goes_on_by_itself_when_it_is_good_a
     assert {mill.job(job_id).status for job_id in job_ids} == {JobState.QUEUED}
     upstream.control(keys={"sk-test": {"mood": None}})
     while scaled.open():
-        scaled.step()
+        scaled.step(5)
         assert scaled.passed_s < 1300, "a job tries every ten minutes"
     assert rows_of(mill.database, Pause) == []
     assert {mill.job(job_id).status for job_id in job_ids} == {JobState.SUCCEEDED}
