@@ -42,9 +42,13 @@ def _all(
     del version
 
 
+#: Built once: to read the options of all commands takes longer than many a command.
+_program = typer.main.get_command(app)
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     try:
-        result = app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="mediamill", standalone_mode=False)
+        result = _program(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="mediamill", standalone_mode=False)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
             typer.echo(error.format_message(), err=True)
