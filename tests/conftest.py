@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -25,6 +26,10 @@ _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 4 << 30
 
 
+#: Folders whose files take minutes each.
+_LONG = ("acceptance", "contract")
+
+
 def pytest_configure() -> None:
     """Keep temporary files in memory where there is room for them: no test pulls a plug, and waiting for the disk takes long."""
     if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES:
@@ -36,17 +41,22 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the files whose tests start whole fleets of processes among the others: three such at once are in each other's way."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several run at once: mix the files, so that not all of them wait at one time and work at another, and spread the long
+    ones, of which most start fleets of processes that would be in each other's way."""
+    if not hasattr(config, "workerinput"):
+        return
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    fleets = [path for path in files if path.parent.name == "acceptance"]
-    others = [path for path in files if path not in fleets]
-    every = len(others) // (len(fleets) + 1) + 1
-    order = others[:every]
-    for n, path in enumerate(fleets, 1):
-        order += [path, *others[n * every : (n + 1) * every]]
+    mixed = sorted(files, key=lambda path: hashlib.sha256(path.name.encode()).digest())
+    # The longest happen to be last in the alphabet, and are better begun early.
+    long = sorted((path for path in mixed if path.parent.name in _LONG), reverse=True)
+    others = [path for path in mixed if path not in long]
+    every = len(others) // (len(long) + 1) + 1
+    order = []
+    for n in range(0, len(others), every):
+        order += [*long[n // every : n // every + 1], *others[n : n + every]]
     items[:] = [item for path in order for item in files[path]]
 
 
