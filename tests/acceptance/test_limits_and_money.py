@@ -102,6 +102,7 @@ def test_four_workers_keep_to_a_limit_and_use_it_up_even_if_redis_forgets_everyt
 
     assert used["peak"] == limit, "never one more"
     utilisation = used["unit_seconds"] / measured["since_s"] / limit
+    print(f"{utilisation:.1%} of the limit used, {used['peak']} of {limit} at most")
     assert utilisation >= 0.95, f"{utilisation:.1%} of the limit was used"
     assert api.get(f"/v1/batches/{batch}")["counts"]["succeeded"] == calls
     assert len(upstream.paid_calls()) == calls, "nobody was turned away"
