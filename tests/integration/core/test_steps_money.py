@@ -225,6 +225,23 @@ def test_a_canceled_jobs_task_is_followed_to_its_end_and_then_its_cost_is_known(
     assert mill.job(job_id).status == "canceled"
 
 
+def test_news_of_a_call_are_not_overwritten_by_who_looked_before_them(mill: Mill) -> None:
+    job_id = canceled_while_it_ran(mill, VIDEO)
+
+    def looked_at_the_end(seen: Attempt) -> bool:
+        with mill.database.transaction() as session:
+            attempts.look_at_the_end(session, seen)
+        (found,) = mill.attempts(job_id)
+        return found.due_at == found.follow_until
+
+    (seen,) = mill.attempts(job_id)
+    with mill.database.transaction() as session:
+        attempts.look_again(session, seen.id, 60)
+    assert not looked_at_the_end(seen)
+    (seen,) = mill.attempts(job_id)
+    assert looked_at_the_end(seen)
+
+
 def meanwhile(mill: Mill, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
     """This happens while the next call is on the wire."""
     real = upstream.submit
