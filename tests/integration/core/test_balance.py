@@ -19,7 +19,7 @@ from jobs.db import after
 from jobs.models import Balance, Pause
 from jobs.queries import balances, pauses
 from jobs.settings import Settings
-from workers import balance
+from workers import balance, egress
 from workers.context import Context, open_context
 
 MAIN = "sk-main-0123456789"
@@ -29,8 +29,10 @@ Open = Callable[..., Context]
 
 
 @pytest.fixture
-def opened(tmp_path: Path, database_url: str) -> Iterator[Open]:
+def opened(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens the installation of this test, as one more process of it: `opened(gateway, low_balance_usd="5")`."""
+    # On a machine with much else to do three seconds are not always enough for a connection.
+    monkeypatch.setattr(egress, "POLL", egress.Timeouts(connect_s=30.0, read_s=30.0))
     with ExitStack() as stack:
 
         def open_at(gateway: Any, **settings: Any) -> Context:
