@@ -451,10 +451,11 @@ class Bucket(SQLModel, table=True):
 
 
 class Ring(SQLModel, table=True):
-    """Deficit round robin among the tenants that wait for one modality: whose turn it is, and what each has left of its last."""
+    """Deficit round robin among the tenants that wait: in what order they were served, and what each has left of its turn."""
 
     __tablename__ = "ring"
     modality: str = Field(primary_key=True)
+    #: Ids of tenants with commas between them; the one that was served longest ago comes first.
     turn: str | None = None
     deficits: dict[str, float] = Field(sa_column=_json(nullable=False))
 

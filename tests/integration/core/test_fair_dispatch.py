@@ -304,31 +304,41 @@ def test_a_rate_of_many_a_second_loses_nothing_between_two_rounds(timed: Databas
     assert started == 20 + 200
 
 
+def whole_limit_wanted(database: Database, clock: Clock, order: str) -> tuple[dict[str, str], str]:
+    """Tenants, made in this order, of whom A has a job that needs the whole limit of a provider: them, and the job."""
+    who = {}
+    for name in order:
+        clock.passes(0.01)
+        who[name] = tenant(database, name)
+    limit(database, provider="kling", concurrency=9)
+    limit(database, provider="suno", concurrency=1)
+    return who, add_job(database, who["A"], units=9, modality="image", operation="kling.image_generation")
+
+
+def assert_it_starts(database: Database, clock: Clock, job_id: str, *, rounds: int) -> None:
+    """While in each round one job of each provider ends."""
+    under_way: dict[str, list[str]] = {"kling": [], "suno": []}
+    for _ in range(rounds):
+        found = released(database)
+        if job_id in found:
+            return
+        for job in rows_of(database, Job, col(Job.id).in_(found)):
+            under_way[job.provider].append(job.id)
+        end(database, *(running.pop(0) for running in under_way.values() if running))
+        clock.passes(1)
+    raise AssertionError("it never started")
+
+
 @pytest.mark.parametrize("order", ["ABC", "CBA"])
 @pytest.mark.parametrize("other_work", [False, True])
 def test_a_job_that_needs_a_whole_limit_is_not_overtaken_for_ever(
     timed: Database, clock: Clock, order: str, other_work: bool
 ) -> None:
-    who = {}
-    for name in order:
-        clock.passes(0.01)
-        who[name] = tenant(timed, name)
-    limit(timed, provider="kling", concurrency=9)
-    limit(timed, provider="suno", concurrency=1)
-    large = add_job(timed, who["A"], units=9, modality="image", operation="kling.image_generation")
+    who, large = whole_limit_wanted(timed, clock, order)
     add_jobs(timed, who["B"], 200)
     if other_work:
         add_jobs(timed, who["C"], 200, modality="music", operation="suno.music", provider="suno")
-    under_way: dict[str, list[str]] = {"kling": [], "suno": []}
-    for _ in range(60):
-        found = released(timed)
-        if large in found:
-            return
-        for job in rows_of(timed, Job, col(Job.id).in_(found)):
-            under_way[job.provider].append(job.id)
-        end(timed, *(running.pop(0) for running in under_way.values() if running))
-        clock.passes(1)
-    raise AssertionError("it never started")
+    assert_it_starts(timed, clock, large, rounds=60)
 
 
 @pytest.mark.parametrize("ends", ["together", "in turn"])
@@ -351,25 +361,10 @@ def test_two_who_want_the_same_share_it_while_a_third_starts_something_else(time
 
 @pytest.mark.parametrize("order", ["AB", "BA"])
 def test_a_large_job_of_a_tenant_that_has_other_work_is_not_overtaken_for_ever(timed: Database, clock: Clock, order: str) -> None:
-    who = {}
-    for name in order:
-        clock.passes(0.01)
-        who[name] = tenant(timed, name)
-    limit(timed, provider="kling", concurrency=9)
-    limit(timed, provider="suno", concurrency=1)
-    large = add_job(timed, who["A"], units=9, modality="image", operation="kling.image_generation")
+    who, large = whole_limit_wanted(timed, clock, order)
     add_jobs(timed, who["A"], 200, modality="music", operation="suno.music", provider="suno")
     add_jobs(timed, who["B"], 200)
-    under_way: dict[str, list[str]] = {"kling": [], "suno": []}
-    for _ in range(80):
-        found = released(timed)
-        if large in found:
-            return
-        for job in rows_of(timed, Job, col(Job.id).in_(found)):
-            under_way[job.provider].append(job.id)
-        end(timed, *(running.pop(0) for running in under_way.values() if running))
-        clock.passes(1)
-    raise AssertionError("it never started")
+    assert_it_starts(timed, clock, large, rounds=80)
 
 
 def test_a_large_job_gets_its_turn_where_only_the_windows_are_small(timed: Database, clock: Clock) -> None:
