@@ -35,7 +35,8 @@ from jobs.queries import batches, twins
 from jobs.references import Reference
 from jobs.settings import Settings
 from jobs.states import FINAL, JobState
-from jobs.submission import CallbackCheck, Checked, Metadata, Problem, Refused, UsdAmount
+from jobs.submission import CallbackCheck, Checked, Metadata, UsdAmount
+from jobs.validation import Problem, Refused
 from jobs.view import amount
 from storage.spool import Spool
 

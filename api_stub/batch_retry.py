@@ -23,7 +23,7 @@ from jobs import submission
 from jobs.ids import new_id
 from jobs.queries import batches, jobs
 from jobs.states import ACTIVE, JobState
-from jobs.submission import Problem
+from jobs.validation import Problem
 
 #: What may be retried besides what failed, when it is asked for.
 INCLUDABLE = (JobState.EXPIRED, JobState.CANCELED)

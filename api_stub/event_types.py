@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from api_stub.problems import invalid
 from jobs.states import EVENT_TYPES
-from jobs.submission import shown
+from jobs.validation import shown
 
 
 def event_types(loc: str, names: Iterable[str]) -> list[str]:

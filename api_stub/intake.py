@@ -19,7 +19,8 @@ from jobs.ids import new_id
 from jobs.models import Job
 from jobs.queries import chains, files, jobs
 from jobs.states import JobState
-from jobs.submission import CallbackCheck, Checked, FilesMissing, Problem, StatesOf
+from jobs.submission import CallbackCheck, Checked, FilesMissing, StatesOf
+from jobs.validation import Problem
 from jobs.view import amount
 from workers import finish
 from workers.egress import EgressRules, UrlRefused, check_url
@@ -59,7 +60,7 @@ class Taken(NamedTuple):
 
 
 def check(face: Face, tenant_id: str, document: Any) -> Checked:
-    """The request in `document`. Raises submission.Refused with all its problems; stores nothing."""
+    """The request in `document`. Raises validation.Refused with all its problems; stores nothing."""
     return submission.check(
         document,
         callback=callback_check(face.rules),
@@ -72,7 +73,7 @@ def check(face: Face, tenant_id: str, document: Any) -> Checked:
 def submit(face: Face, tenant_id: str, document: Any, *, key: str | None = None) -> Taken:
     """Store the job that `document` asks for. With a `key` that was used before: what it made then.
 
-    Raises submission.Refused, and ApiProblem as `admission.admit` does.
+    Raises validation.Refused, and ApiProblem as `admission.admit` does.
     """
     claim = Claim(tenant_id, key, submission.request_hash(document)) if key else None
     if first := earlier(face.context.database, claim):

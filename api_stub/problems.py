@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Route
 
 from api_stub.strict_json import JsonRefused
 from jobs.db import is_disconnect
-from jobs.submission import Refused
+from jobs.validation import Refused
 from storage import StorageError
 
 log = structlog.get_logger()

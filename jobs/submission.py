@@ -1,7 +1,4 @@
-"""Accepting work: a request is checked to its last field before anything is stored, queued or paid.
-
-A problem names the field and the limit, never more than a few characters of what was sent.
-"""
+"""Accepting work: a request is checked to its last field before anything is stored, queued or paid."""
 
 from __future__ import annotations
 
@@ -14,12 +11,11 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
-import jsonschema_rs
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from sqlalchemy import insert, select
 from sqlmodel import Session
 
-from jobs import catalogue, pricing, references
+from jobs import catalogue, pricing, references, validation
 from jobs.catalogue import blanks
 from jobs.catalogue.spec import Operation
 from jobs.db import now
@@ -28,35 +24,13 @@ from jobs.models import Job
 from jobs.queries import chains
 from jobs.references import Malformed, Reference
 from jobs.states import EVENT_TYPES, FINAL, JOB_EVENTS, JobState
+from jobs.validation import Problem, Refused, place, shown
 from jobs.view import amount
 
-_SHOWN_CHARS = 64
 #: The default of the setting `ageing_s`.
 DEFAULT_AGEING_S = 60.0
 #: Moments that can be reckoned with in every zone, whatever is added to them.
 YEARS = range(1971, 9001)
-#: Unknown fields named one by one; whoever sends more has another problem.
-_MOST_UNKNOWN = 20
-
-
-class Problem(NamedTuple):
-    """One thing wrong with a request: where (`input.duration`), a stable code, a sentence."""
-
-    loc: str
-    code: str
-    msg: str
-
-    def as_json(self) -> dict[str, str]:
-        return self._asdict()
-
-
-class Refused(Exception):
-    """The request has problems; nothing was stored."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(f"{problem.loc}: {problem.msg}" for problem in problems))
-        self.problems = problems
-
 
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
@@ -144,7 +118,7 @@ def check(
     try:
         request = JobRequest.model_validate(document)
     except ValidationError as error:
-        raise Refused(list(_shape_problems(error))) from None
+        raise Refused(list(validation.of_shape(error))) from None
     problems: list[Problem] = []
     operation = catalogue.find(request.operation)
     if operation is None:
@@ -330,16 +304,6 @@ def request_hash(document: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def shown(value: object) -> str:
-    """A value as a problem may show it: quoted, escaped, at most 64 characters."""
-    text = (
-        json.dumps(value, ensure_ascii=True)
-        if isinstance(value, str | int | float | bool) or value is None
-        else type(value).__name__
-    )
-    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
-
-
 def files_in(value: Any) -> Iterator[str]:
     """Ids of the uploaded files an input points at."""
     if isinstance(value, Mapping):
@@ -366,7 +330,9 @@ def input_problems(operation: Operation, given: dict[str, Any]) -> list[Problem]
     problems = [Problem(place(one.path), "invalid_reference", one.said) for one in found if isinstance(one, Malformed)]
     # Artifacts stand where the schema allows media: it judges them itself.
     open_places = [one.path for one in found if isinstance(one, Malformed) or one.get is not None]
-    return problems + [problem for error in blanks.errors(operation.validator, given, open_places) for problem in _explain(error)]
+    return problems + [
+        problem for error in blanks.errors(operation.validator, given, open_places) for problem in validation.of_schema(error)
+    ]
 
 
 def _files_problems(given: dict[str, Any], files_missing: FilesMissing) -> list[Problem]:
@@ -393,93 +359,3 @@ def need_problem(reference: Reference, state: JobState | None, *, unknown: str =
         msg = f"{shown(reference.job)} is {state} and will have no outputs; if it was retried, name the new job"
         return Problem(place(reference.path), "dependency_failed", msg)
     return None
-
-
-def place(path: Iterable[object]) -> str:
-    """A place in an input as problems name it: `input.images[0].url`."""
-    return _path(["input", *path])
-
-
-_PYDANTIC_CODES = {
-    "missing": "missing_field",
-    "extra_forbidden": "unknown_field",
-    "string_too_long": "too_long",
-    "string_too_short": "too_short",
-    "too_long": "too_many",
-    "greater_than_equal": "out_of_range",
-    "less_than_equal": "out_of_range",
-    "greater_than": "out_of_range",
-    "literal_error": "not_one_of",
-}
-
-
-def _shape_problems(error: ValidationError) -> Iterator[Problem]:
-    for detail in error.errors(include_url=False, include_input=False, include_context=False):
-        loc = _path(detail["loc"]) or "body"
-        code = _PYDANTIC_CODES.get(detail["type"], "wrong_type" if detail["type"].endswith("_type") else "invalid")
-        message = "is not a field here" if code == "unknown_field" else detail["msg"][:1].lower() + detail["msg"][1:]
-        yield Problem(loc, code, message)
-
-
-def _path(parts: Iterable[object]) -> str:
-    path = ""
-    for part in parts:
-        name = _cut(str(part))
-        path += f"[{part}]" if isinstance(part, int) else f".{name}" if path else name
-    return path
-
-
-def _cut(name: str) -> str:
-    """The name of a field as a problem may show it: it is the sender's own text, and may be of any length."""
-    return name if len(name) <= _SHOWN_CHARS else name[: _SHOWN_CHARS - 1] + "…"
-
-
-def _explain(error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
-    """One broken rule of an input schema as a sentence with the limit in it."""
-    loc = place(error.instance_path)
-    broken: Any = error.kind  # one class per rule, each with its own fields
-    kind = broken.name
-    rule = getattr(broken, "limit", None)
-    match kind:
-        case "required":
-            yield Problem(f"{loc}.{broken.property}", "missing_field", "is required")
-        case "additionalProperties":
-            for name in list(broken.unexpected)[:_MOST_UNKNOWN]:
-                yield Problem(f"{loc}.{_cut(name)}", "unknown_field", "is not a field of this operation")
-        case "maximum" | "exclusiveMaximum":
-            yield Problem(loc, "out_of_range", f"must be at most {rule}")
-        case "minimum" | "exclusiveMinimum":
-            yield Problem(loc, "out_of_range", f"must be at least {rule}")
-        case "multipleOf":
-            yield Problem(loc, "out_of_range", f"must be a multiple of {broken.multiple_of:g}")
-        case "maxLength":
-            yield Problem(loc, "too_long", f"must have at most {rule} characters")
-        case "minLength":
-            yield Problem(loc, "too_short", f"must have at least {rule} characters")
-        case "maxItems":
-            yield Problem(loc, "too_many", f"must have at most {rule} items")
-        case "minItems":
-            yield Problem(loc, "too_few", f"must have at least {rule} items")
-        case "enum":
-            options = ", ".join(json.dumps(option) for option in broken.options)
-            yield Problem(loc, "not_one_of", f"must be one of {options}")
-        case "const":
-            yield Problem(loc, "not_one_of", f"must be {json.dumps(broken.expected_value)}")
-        case "type":
-            yield Problem(loc, "wrong_type", f"must be {_types(error.message)}")
-        case "pattern":
-            pattern = broken.pattern
-            said = "must not be blank" if pattern == r"\S" else f"must match {pattern}"
-            yield Problem(loc, "blank" if pattern == r"\S" else "wrong_form", said)
-        case "falseSchema":
-            yield Problem(loc, "not_with_this_model", "is not allowed together with the other values given")
-        case "anyOf" | "oneOf":
-            yield Problem(loc, "wrong_form", "has none of the forms that are allowed here (see GET /v1/operations)")
-        case _:
-            yield Problem(loc, "invalid", f"breaks the rule {kind!r} of this operation's schema")
-
-
-def _types(message: str) -> str:
-    # '9 is not of type "string"' or '… is not of types "null", "string"': the value in front is not repeated.
-    _, _, names = message.rpartition("is not of type")
-    return "of type " + names.lstrip("s ").replace('"', "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs import references, submission, view
+from jobs import references, submission, validation, view
 from jobs.catalogue.spec import Operation
 from jobs.errors import JobError
 from jobs.models import Job
@@ -47,7 +47,7 @@ def resolved(context: Context, job: Job, op: Operation) -> dict[str, Any]:
         try:
             return references.value_of(reference.get, finished[reference.job])
         except references.Unresolved as error:
-            at, fields = submission.place(reference.path), ", ".join(finished[reference.job])
+            at, fields = validation.place(reference.path), ", ".join(finished[reference.job])
             message = f"{at} wants {reference.get!r} of {reference.job}, which {error}. That job has the fields {fields}."
             raise Unresolved(JobError(code="reference_unresolved", message=message)) from None
 

@@ -18,7 +18,7 @@ from jobs.life import Moved
 from jobs.models import Job
 from jobs.queries import twins
 from jobs.states import JobState
-from jobs.submission import shown
+from jobs.validation import shown
 from workers import dispatch
 from workers.context import Context
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jobs import catalogue, submission
+from jobs import catalogue, submission, validation
 from jobs.catalogue import asking, media, wire
 from jobs.catalogue.asking import Asked, Part, Request
 from jobs.catalogue.outcomes import PollOutcome, SubmitOutcome
@@ -68,7 +68,7 @@ def problems(name: str, given: Mapping[str, Any]) -> set[tuple[str, str]]:
     document = {"operation": name, "input": dict(given)}
     try:
         submission.check(document, callback=lambda _: None, files_missing=lambda _: set())
-    except submission.Refused as refused:
+    except validation.Refused as refused:
         return {(problem.loc, problem.code) for problem in refused.problems}
     return set()
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from jobs import catalogue, submission
 from jobs.catalogue.spec import Dedupe, Operation, Provider
-from jobs.submission import Problem, Refused
+from jobs.validation import Problem, Refused
 
 #: name → modality, kind: every operation there is.
 OPERATIONS = {

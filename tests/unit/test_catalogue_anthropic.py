@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobs import catalogue, submission
+from jobs import catalogue, submission, validation
 from jobs.catalogue import asking, media, wire
 from jobs.catalogue.outcomes import Answered, Lost, NotAccepted, Rejected
 from jobs.catalogue.spec import Operation
@@ -31,7 +31,7 @@ def problems(given: Mapping[str, Any]) -> set[tuple[str, str]]:
     document = {"operation": "anthropic.messages", "input": dict(given)}
     try:
         submission.check(document, callback=lambda _: None, files_missing=lambda _: set())
-    except submission.Refused as refused:
+    except validation.Refused as refused:
         return {(problem.loc, problem.code) for problem in refused.problems}
     return set()
 

@@ -18,7 +18,7 @@ from jobs import catalogue, submission
 from jobs.catalogue import asking, media, wire
 from jobs.catalogue.outcomes import Accepted, Answered, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
 from jobs.catalogue.spec import Operation
-from jobs.submission import Problem, Refused
+from jobs.validation import Problem, Refused
 
 #: Operation → where it is asked for, below `/kling/v1`. A task is found below the same path by its id, or by our name for it.
 TASKS = {

@@ -16,7 +16,7 @@ from jobs import catalogue, references, submission
 from jobs.catalogue import asking, media, wire
 from jobs.catalogue.outcomes import Accepted, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
 from jobs.catalogue.spec import Operation
-from jobs.submission import Problem, Refused
+from jobs.validation import Problem, Refused
 
 #: Operation → where it is submitted, below `/mj/submit`.
 PATHS = {

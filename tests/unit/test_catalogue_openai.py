@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobs import catalogue, submission
+from jobs import catalogue, submission, validation
 from jobs.catalogue import asking, media, wire
 from jobs.catalogue.asking import Asked, Part
 from jobs.catalogue.outcomes import Answered, Lost, NotAccepted, Rejected
@@ -34,7 +34,7 @@ def problems(name: str, given: Mapping[str, Any]) -> set[tuple[str, str]]:
     document = {"operation": f"openai.{name}", "input": dict(given)}
     try:
         submission.check(document, callback=lambda _: None, files_missing=lambda _: set())
-    except submission.Refused as refused:
+    except validation.Refused as refused:
         return {(problem.loc, problem.code) for problem in refused.problems}
     return set()
 

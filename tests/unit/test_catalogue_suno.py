@@ -15,7 +15,7 @@ from jobs import catalogue, references, submission
 from jobs.catalogue import asking, media, wire
 from jobs.catalogue.outcomes import Accepted, Answered, Done, Failed, Lost, NotAccepted, NotVisible, Puzzling, Rejected, Running
 from jobs.catalogue.spec import Operation
-from jobs.submission import Problem, Refused
+from jobs.validation import Problem, Refused
 
 #: Operation → where it is submitted.
 TASKS = {

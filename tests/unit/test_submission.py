@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from jobs import submission
+from jobs import submission, validation
 from jobs.db import Database
 from jobs.ids import new_id
 from jobs.models import Job, Tenant
 from jobs.states import JobState
-from jobs.submission import Problem, Refused
+from jobs.validation import Problem, Refused
 
 LONG = "x" * 100_000
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello."}]}
@@ -205,7 +205,7 @@ def test_what_is_shown_is_escaped(value: str) -> None:
     "value", [LONG, "", None, True, 5, 10**400, 0.1, [], {}, [LONG], {"a": LONG}, "ü" * 100, "\\" * 100, '"' * 100]
 )
 def test_a_shown_value_has_at_most_64_characters(value: object) -> None:
-    assert 0 < len(submission.shown(value)) <= 64
+    assert 0 < len(validation.shown(value)) <= 64
 
 
 # Files and other jobs ---------------------------------------------------------------------------------------------------------

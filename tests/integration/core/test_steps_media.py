@@ -18,7 +18,7 @@ from recorder import Answer, Recorder, Request
 from jobs.catalogue.schema import array, media, text
 from jobs.catalogue.spec import Submit
 from jobs.queries import files
-from jobs.submission import Refused
+from jobs.validation import Refused
 from storage import StorageUnavailable, open_store
 from storage.folder import FolderStore
 from workers import logs, submit
